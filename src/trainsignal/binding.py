@@ -1,0 +1,126 @@
+"""The adapter between signals and callbacks: a publication becomes neon's positional call of a hook.
+
+Here is the one frequency gate of callbacks. `hot_path` decides beforehand, by the same gate, what a minibatch
+signal will call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trainsignal.bus import Band, Bus
+from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
+from trainsignal.frequency import Frequency, fires
+from trainsignal.receiver import OnError, Receiver, place
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A callback of a container, with what its user chose for it.
+
+    Attributes:
+        callback: the callback.
+        name: how messages and the wiring call it; no two members share one.
+        on_error: what an exception of one of its hooks leads to.
+    """
+
+    callback: Callback
+    name: str
+    on_error: OnError = "raise"
+
+
+class HookReceiver(Receiver):
+    """One hook of one callback, as a receiver of a signal.
+
+    Attributes:
+        member: the callback.
+        hook: which of its hooks.
+        method: the bound hook.
+    """
+
+    __slots__ = ("_common", "hook", "member", "method")
+
+    def __init__(
+        self, member: Member, hook: Hook, common: Mapping[str, Any], disconnect: Callable[[], None]
+    ) -> None:
+        super().__init__(member.name, member.on_error, disconnect)
+        self.member = member
+        self.hook = hook
+        self.method: Callable[..., object] = getattr(member.callback, hook.method)
+        self._common = common
+
+    def __call__(self, sender: object, **payload: Any) -> object:
+        """Receive one publication: make neon's call if the callback fires at it."""
+        data = self._common["callback_data"]
+        try:
+            if self.hook.frequency is not None and not self.fires(
+                data, sender, payload[self.hook.arguments[-1]]
+            ):
+                return None
+            return self.method(data, sender, *(payload[name] for name in self.hook.arguments))
+        except Exception as error:  # noqa: BLE001  # `failed` re-raises unless the user chose otherwise
+            self.failed(error, place(self.hook.signal, payload))
+            return None
+
+    @property
+    def frequency(self) -> Frequency:
+        """The callback's frequency for this hook, as it is now."""
+        return 1 if self.hook.frequency is None else getattr(self.member.callback, self.hook.frequency)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the frequency alone decides, so that it may be looked at beforehand."""
+        return self.hook.frequency is None or not has_own_gate(self.member.callback, self.hook.frequency)
+
+    def fires(self, data: object, model: object, time: int) -> bool:
+        """Return whether the callback fires at `time`: the epoch, or the minibatch within it."""
+        if self.is_plain:
+            return fires(self.frequency, time)
+        return bool(self.member.callback.should_fire(data, model, time, self.frequency))  # type: ignore[arg-type]
+
+
+def bind(members: Iterable[Member], bus: Bus) -> list[HookReceiver]:
+    """Connect each hook that a callback overrides to its signal, in the callbacks' band.
+
+    Args:
+        members: in running order; `run_closed` gets them in reverse.
+        bus: of the run.
+
+    Returns:
+        The receivers; `disconnect` of each undoes it.
+    """
+    in_order = list(members)
+    bound: list[HookReceiver] = []
+    for hook in HOOKS:
+        signal = bus.signal(hook.signal)
+        for member in reversed(in_order) if hook.signal == "run_closed" else in_order:
+            if hook.is_overridden(member.callback):
+                receiver = _receiver(member, hook, bus)
+                signal.connect_in(Band.CALLBACKS, receiver)
+                bound.append(receiver)
+    return bound
+
+
+def _receiver(member: Member, hook: Hook, bus: Bus) -> HookReceiver:
+    signal = bus.signal(hook.signal)
+    receiver = HookReceiver(member, hook, bus.common, disconnect=lambda: signal.disconnect(receiver))
+    return receiver
+
+
+def unique_names(callbacks: Iterable[Callback], chosen: Mapping[int, str]) -> list[str]:
+    """Return a name for each callback: the chosen one or its class's, numbered where two would share it.
+
+    Args:
+        callbacks: all of a container.
+        chosen: names that the user gave, by `id` of the callback.
+    """
+    names: list[str] = []
+    for callback in callbacks:
+        name = chosen.get(id(callback), type(callback).__name__)
+        number = 1
+        while (unique := name if number == 1 else f"{name} ({number})") in names:
+            number += 1
+        names.append(unique)
+    return names

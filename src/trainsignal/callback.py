@@ -1,0 +1,288 @@
+"""`Callback`: neon's six hooks, and what a callback tells of itself before the run.
+
+Knows no signal bus: `binding` connects the hooks. A subclass may set attributes before `__init__`, or never
+call it; what the library keeps on an instance has names that no attribute can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, overload
+
+from trainsignal import keys
+from trainsignal.errors import RunStateError
+from trainsignal.frequency import Frequency, check_frequency, fires, row_of
+from trainsignal.shared_data import SharedData
+
+ExitReason: TypeAlias = Literal["completed", "stopped", "interrupted", "preempted", "failed"]
+Boundary: TypeAlias = Literal["minibatch", "epoch"]
+
+
+class RunLink(Protocol):
+    """What a callback may ask of the run that it takes part in."""
+
+    @property
+    def cost(self) -> float:
+        """Cost of the current minibatch."""
+        ...
+
+    @property
+    def epoch_cost(self) -> float | None:
+        """Mean cost of the current epoch's minibatches so far; None where nobody told."""
+        ...
+
+    @property
+    def minibatches_per_epoch(self) -> int | None:
+        """Minibatches of the current epoch; None where unknown."""
+        ...
+
+    @property
+    def minibatches_complete(self) -> int:
+        """Minibatches done before the current epoch."""
+        ...
+
+    @property
+    def epoch_minibatches(self) -> int:
+        """Minibatches done in the current epoch."""
+        ...
+
+    def request_stop(self, reason: str, author: str, at: Boundary = "minibatch") -> None:
+        """Vote to stop at the next boundary."""
+        ...
+
+    def report(self, problem: str) -> None:
+        """Tell the user of a problem at once, and again when the run ends."""
+        ...
+
+    def publish_archive(self) -> None:
+        """Publish the archive now; a failure is reported."""
+        ...
+
+    def checkpoint_saved(self, path: str) -> None:
+        """Publish that a checkpoint is on the disk."""
+        ...
+
+    def wiring_changed(self) -> None:
+        """Look anew at who fires when."""
+        ...
+
+
+_RUN = "trainsignal run"
+"""Key in an instance's `__dict__`; with its space it is no attribute name that a subclass could use."""
+
+
+class FrequencyAttribute:
+    """`epoch_freq` or `minibatch_freq`: checked when set, and heard by the run at once."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> FrequencyAttribute: ...
+
+    @overload
+    def __get__(self, instance: Callback, owner: type) -> Frequency: ...
+
+    def __get__(self, instance: Callback | None, owner: type) -> Frequency | FrequencyAttribute:
+        if instance is None:
+            return self
+        frequency: Frequency = vars(instance).get(self._name, 1)
+        return frequency
+
+    def __set__(self, instance: Callback, value: Frequency) -> None:
+        check_frequency(value, f"{type(instance).__name__}.{self._name}")
+        vars(instance)[self._name] = value
+        run: RunLink | None = vars(instance).get(_RUN)
+        if run is not None:
+            run.wiring_changed()
+
+
+class Callback:
+    """Something that listens to a training loop; override the hooks that you want.
+
+    `on_epoch_*` fire as `epoch_freq` says and `on_minibatch_*` as `minibatch_freq` says: an int n fires when
+    `(index + 1) % n == 0`, a list when the index is in it, None never. Indices count from 0, minibatches
+    within their epoch. Source: neon's `Callback`.
+
+    Attributes:
+        epoch_freq: when the epoch hooks fire.
+        minibatch_freq: when the minibatch hooks fire.
+        costnm: name of the model's cost function, once known.
+        reads: series that it needs; it runs after their writer, and without one the run does not start.
+        optional_reads: series that it uses where they are; it runs after their writer.
+        writes: series that it makes.
+        needs: Protocols (see `trainsignal.abilities`) that the model must satisfy.
+    """
+
+    epoch_freq = FrequencyAttribute()
+    minibatch_freq = FrequencyAttribute()
+    costnm: str | None = None
+    reads: Collection[str] = ()
+    optional_reads: Collection[str] = ()
+    writes: Collection[str] = ()
+    needs: Collection[type] = ()
+
+    def __init__(self, epoch_freq: Frequency = 1, minibatch_freq: Frequency = 1) -> None:
+        """Store when it fires.
+
+        Raises:
+            FrequencyError: 0, a negative, a bool or text.
+        """
+        self.epoch_freq = epoch_freq
+        self.minibatch_freq = minibatch_freq
+
+    def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        """Run before the first epoch.
+
+        Args:
+            callback_data: the shared data.
+            model: the object that was given to `Callbacks`.
+            epochs: how many there will be.
+        """
+
+    def on_train_end(self, callback_data: SharedData, model: Any) -> None:
+        """Run after the last epoch of a run that was completed or stopped."""
+
+    def on_epoch_begin(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        """Run before the minibatches of an epoch (0-based)."""
+
+    def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        """Run after the minibatches of an epoch (0-based)."""
+
+    def on_minibatch_begin(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
+        """Run before a minibatch (0-based within its epoch) is computed."""
+
+    def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
+        """Run after the update that a minibatch (0-based within its epoch) led to."""
+
+    def on_run_closed(
+        self, callback_data: SharedData, model: Any, reason: ExitReason, error: BaseException | None
+    ) -> None:
+        """Clean up: run last and once, however the run ended, the latest callback first.
+
+        Args:
+            callback_data: the shared data; published once more after this.
+            model: the object that was given to `Callbacks`.
+            reason: why the run ended.
+            error: the exception that ended it, or None.
+        """
+
+    def should_fire(self, callback_data: SharedData, model: Any, time: int, freq: Frequency) -> bool:
+        """Return whether an epoch or minibatch hook fires; override it for a rule of your own.
+
+        Args:
+            callback_data: the shared data.
+            model: the object that was given to `Callbacks`.
+            time: the epoch, or the minibatch within its epoch; 0-based.
+            freq: `epoch_freq` or `minibatch_freq`.
+        """
+        return fires(freq, time)
+
+    def request_stop(self, reason: str, *, at: Boundary = "minibatch") -> None:
+        """Vote to stop the run, at the next minibatch boundary or at the end of the epoch.
+
+        Raises:
+            RunStateError: the callback takes part in no run.
+        """
+        run_of(self).request_stop(reason, type(self).__name__, at)
+
+    def _get_cached_epoch_loss(
+        self, callback_data: SharedData, model: Any, epoch: int, label: str
+    ) -> dict[str, Any] | None:
+        """Return the loss that was evaluated at this epoch, or None.
+
+        Args:
+            callback_data: the shared data.
+            model: the object that was given to `Callbacks`.
+            epoch: 0-based.
+            label: which loss: "loss" is the one in "cost/loss".
+
+        Returns:
+            `cost`: float32; `time`: seconds that the evaluation took, float32; `costnm`: name of the cost
+            function. Source: neon's method of this name.
+        """
+        key = keys.loss(label)
+        if key not in callback_data:
+            return None
+        series = callback_data[key]
+        frequency: Frequency = series.attrs.get(keys.EPOCHS, series.attrs.get(keys.EPOCH_FREQ, 1))
+        if frequency is None or not fires(frequency, epoch):
+            return None
+        row = row_of(frequency, epoch)
+        if self.costnm is None:
+            function = getattr(getattr(model, "cost", None), "costfunc", None)
+            self.costnm = "" if function is None else type(function).__name__
+        return {"cost": series[row], "time": callback_data[keys.loss_time(label)][row], "costnm": self.costnm}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != _RUN}
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One hook: the signal that it listens to, and neon's positional call of it.
+
+    Attributes:
+        signal: name in the catalogue.
+        method: name of the hook.
+        arguments: payload that follows `callback_data, model`.
+        frequency: attribute that gates it; None: it always fires.
+    """
+
+    signal: str
+    method: str
+    arguments: tuple[str, ...]
+    frequency: str | None = None
+
+    EPOCH: ClassVar[str] = "epoch_freq"
+    MINIBATCH: ClassVar[str] = "minibatch_freq"
+
+    def is_overridden(self, callback: Callback) -> bool:
+        """Return whether the callback's class or the instance has a hook of its own."""
+        return self.method in vars(callback) or (
+            getattr(type(callback), self.method) is not getattr(Callback, self.method)
+        )
+
+
+HOOKS = (
+    Hook("train_begin", "on_train_begin", ("epochs",)),
+    Hook("epoch_begin", "on_epoch_begin", ("epoch",), Hook.EPOCH),
+    Hook("minibatch_begin", "on_minibatch_begin", ("epoch", "minibatch"), Hook.MINIBATCH),
+    Hook("minibatch_end", "on_minibatch_end", ("epoch", "minibatch"), Hook.MINIBATCH),
+    Hook("epoch_end", "on_epoch_end", ("epoch",), Hook.EPOCH),
+    Hook("train_end", "on_train_end", ()),
+    Hook("run_closed", "on_run_closed", ("reason", "error")),
+)
+
+
+def has_own_gate(callback: Callback, frequency: str) -> bool:
+    """Return whether the attribute alone does not tell when the callback fires.
+
+    True for a class with its own `should_fire`, or one that shadows `epoch_freq` or `minibatch_freq` with
+    an attribute of its own, of which no change is heard.
+    """
+    own_rule = "should_fire" in vars(callback) or type(callback).should_fire is not Callback.should_fire
+    return own_rule or getattr(type(callback), frequency) is not getattr(Callback, frequency)
+
+
+def run_of(callback: Callback) -> RunLink:
+    """Return the run that the callback takes part in.
+
+    Raises:
+        RunStateError: it takes part in none.
+    """
+    run: RunLink | None = vars(callback).get(_RUN)
+    if run is None:
+        raise RunStateError(
+            f"{type(callback).__name__} takes part in no run now: add it to a Callbacks object and train"
+        )
+    return run
+
+
+def join(callback: Callback, run: RunLink | None) -> None:
+    """Make the callback take part in `run`; None: in none."""
+    if run is None:
+        vars(callback).pop(_RUN, None)
+    else:
+        vars(callback)[_RUN] = run

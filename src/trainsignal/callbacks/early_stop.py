@@ -1,0 +1,55 @@
+"""`EarlyStopCallback`: stop when a function of the evaluation loss says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from trainsignal import keys
+from trainsignal.callback import Callback
+from trainsignal.errors import ConfigurationError
+from trainsignal.shared_data import SharedData
+
+StopFunction: TypeAlias = Callable[[Any, Any], tuple[Any, bool]]
+"""Takes (state, float32 loss) and returns (new state, whether to stop); the first state is None."""
+
+
+class EarlyStopCallback(Callback):
+    """Hands each evaluation loss to a function of yours, and stops at the end of the epoch if it says so.
+
+    The state that the function returns is kept for its next call; a new run begins with None.
+    """
+
+    reads = (keys.LOSS,)
+
+    def __init__(self, stop_func: StopFunction) -> None:
+        """Store the function.
+
+        Raises:
+            ConfigurationError: it cannot be called.
+        """
+        super().__init__()
+        if not callable(stop_func):
+            raise ConfigurationError(
+                f"stop_func={stop_func!r}: expected a function (state, loss) -> (state, stop)"
+            )
+        self.stop_func = stop_func
+        self.stop_state: Any = None
+
+    def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        self.stop_state = None
+
+    def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        loss = self._get_cached_epoch_loss(callback_data, model, epoch, "loss")
+        if loss is None:
+            return
+        answer = self.stop_func(self.stop_state, loss["cost"])
+        try:
+            self.stop_state, stop = answer
+        except (TypeError, ValueError):
+            raise ConfigurationError(
+                f"stop_func returned {answer!r}: expected a pair (state, stop)"
+            ) from None
+        if stop:
+            name = getattr(self.stop_func, "__qualname__", type(self.stop_func).__qualname__)
+            self.request_stop(f"{name} stopped at loss {loss['cost']:g} of epoch {epoch}", at="epoch")

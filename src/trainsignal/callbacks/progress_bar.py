@@ -1,0 +1,161 @@
+"""`ProgressBarCallback`: neon's progress line, drawn by tqdm."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, TextIO
+
+from tqdm.std import tqdm
+
+from trainsignal import keys
+from trainsignal.callback import Callback, ExitReason, run_of
+from trainsignal.errors import ConfigurationError
+from trainsignal.frequency import Frequency
+from trainsignal.shared_data import SharedData
+
+_FORMAT = "{desc}[Train |{bar:20}| {n_fmt:>4}/{total_fmt:<4} batches{cost_text}, {elapsed_s:.2f}s]{loss_text}"
+
+
+class ProgressBarCallback(Callback):
+    """Shows epoch, batches, cost, seconds and the evaluation loss.
+
+    In a terminal and in a notebook it is a bar that moves; anywhere else one plain line an epoch, without
+    control characters.
+    """
+
+    optional_reads = (keys.TRAIN_COST, keys.LOSS)
+
+    def __init__(
+        self,
+        epoch_freq: Frequency = 1,
+        minibatch_freq: Frequency = 1,
+        update_thresh_s: float = 0.1,
+        *,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        """Store when and where to draw.
+
+        Args:
+            epoch_freq: which epochs are shown.
+            minibatch_freq: at which minibatches the bar may move.
+            update_thresh_s: seconds between two drawings, at least.
+            stream: where to draw; None: standard output, as it is when training begins.
+            clock: seconds.
+
+        Raises:
+            ConfigurationError: a negative threshold.
+        """
+        super().__init__(epoch_freq=epoch_freq, minibatch_freq=minibatch_freq)
+        if update_thresh_s < 0:
+            raise ConfigurationError(f"update_thresh_s={update_thresh_s!r}: expected 0 or more seconds")
+        self.update_thresh_s = update_thresh_s
+        self._chosen_stream = stream
+        self._clock = clock
+
+    def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        self._run = run_of(self)
+        self._stream = sys.stdout if self._chosen_stream is None else self._chosen_stream
+        self._line: Any = None
+
+    def on_epoch_begin(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        total = self._run.minibatches_per_epoch
+        if "ipykernel" in sys.modules and self._chosen_stream is None:
+            from tqdm.notebook import tqdm as notebook_tqdm  # needs ipywidgets, which only notebooks have
+
+            self._line = _moving(notebook_tqdm, epoch, total, self._stream)
+        elif self._stream.isatty():
+            self._line = _moving(tqdm, epoch, total, self._stream)
+        else:
+            self._line = PlainLine(epoch, total, self._stream)
+        self._began = self._drawn = self._clock()
+        self._done = 0
+
+    def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
+        self._done = minibatch + 1
+        now = self._clock()
+        if now - self._drawn >= self.update_thresh_s and self._line is not None:
+            self._drawn = now
+            self._show(callback_data)
+            self._line.refresh()
+
+    def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        if self._line is None:  # the epoch began unseen, at another frequency
+            return
+        loss = self._get_cached_epoch_loss(callback_data, model, epoch, "loss")
+        if loss is not None:
+            name = f"{loss['costnm']} Loss".lstrip()
+            self._line.loss_text = f" [{name} {loss['cost']:.2f}, {loss['time']:.2f}s]"
+        self._done = self._run.epoch_minibatches
+        self._line.total = self._done  # known now, whatever was announced
+        self._show(callback_data)
+        self._line.dynamic_ncols = self._line.ncols = None  # the last drawing may wrap
+        self._end_line()
+
+    def on_run_closed(
+        self, callback_data: SharedData, model: Any, reason: ExitReason, error: BaseException | None
+    ) -> None:
+        self._end_line()
+
+    def _show(self, callback_data: SharedData) -> None:
+        """Give the line what it shows."""
+        line = self._line
+        line.n = self._done
+        line.elapsed_s = self._clock() - self._began
+        if self._done and keys.TRAIN_COST in callback_data:
+            cost = callback_data[keys.TRAIN_COST][self._run.minibatches_complete + self._done - 1]
+            line.cost_text = f", {cost:.2f} cost"
+
+    def _end_line(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+
+class PlainLine:
+    """Takes the part of the bar where nothing can move: writes one line when it is closed."""
+
+    def __init__(self, epoch: int, total: int | None, stream: TextIO) -> None:
+        """Begin with nothing done.
+
+        Args:
+            epoch: 0-based.
+            total: minibatches; None where unknown.
+            stream: gets the line.
+        """
+        self.n, self.total, self.elapsed_s = 0, total, 0.0
+        self.cost_text = self.loss_text = ""
+        self.ncols = self.dynamic_ncols = None
+        self._epoch = epoch
+        self._stream = stream
+
+    def refresh(self) -> None:
+        """Draw nothing: what is written stays."""
+
+    def close(self) -> None:
+        """Write the line."""
+        total = "?" if self.total is None else self.total
+        self._stream.write(
+            f"Epoch {self._epoch:<4}[Train {self.n}/{total} batches{self.cost_text}, {self.elapsed_s:.2f}s]"
+            f"{self.loss_text}\n"
+        )
+        self._stream.flush()
+
+
+def _moving(kind: Any, epoch: int, total: int | None, stream: TextIO) -> Any:
+    """Return a tqdm bar, in a terminal or a notebook, that has the fields of `PlainLine`."""
+
+    class Bar(kind):  # type: ignore[misc]  # which of tqdm's classes is known only here
+        monitor_interval = 0  # tqdm would start a thread
+        elapsed_s = 0.0
+        cost_text = loss_text = ""
+
+        @property
+        def format_dict(self) -> dict[str, Any]:
+            own = ("elapsed_s", "cost_text", "loss_text")
+            known: dict[str, Any] = super().format_dict
+            return {**known, **{name: getattr(self, name) for name in own}}
+
+    return Bar(total=total, desc=f"Epoch {epoch:<4}", file=stream, bar_format=_FORMAT, dynamic_ncols=True)

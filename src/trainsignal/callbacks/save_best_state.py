@@ -1,0 +1,49 @@
+"""`SaveBestStateCallback`: the model at its best evaluation loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trainsignal import keys
+from trainsignal.abilities import CanSerialize
+from trainsignal.callback import Callback
+from trainsignal.checkpoint import CheckpointHistory
+from trainsignal.checkpoint.saving import save_and_tell
+from trainsignal.shared_data import SharedData
+
+
+class SaveBestStateCallback(Callback):
+    """Saves the model whenever the evaluation loss is lower than ever before in this run.
+
+    A loss of NaN is never the best.
+
+    Attributes:
+        best_cost: the lowest loss so far of which the model was saved; None before the first.
+    """
+
+    reads = (keys.LOSS,)
+    needs = (CanSerialize,)
+
+    def __init__(self, path: str | Path) -> None:
+        """Store where to save; the suffix chooses the format.
+
+        Raises:
+            ConfigurationError: no format has this suffix.
+        """
+        super().__init__()
+        self.path = path
+        self.best_cost: float | None = None
+        CheckpointHistory(path)  # refuses what cannot work, at the earliest moment
+
+    def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        self.best_cost = None
+        self._checkpoint = CheckpointHistory(self.path)
+
+    def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        loss = self._get_cached_epoch_loss(callback_data, model, epoch, "loss")
+        if loss is None or not loss["cost"] < (float("inf") if self.best_cost is None else self.best_cost):
+            return
+        state = model.serialize(keep_states=True)
+        if save_and_tell(self, lambda: self._checkpoint.save(state, epoch)):
+            self.best_cost = float(loss["cost"])

@@ -1,0 +1,59 @@
+"""`SerializeModelCallback`: checkpoints at regular epochs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trainsignal.abilities import CanSerialize
+from trainsignal.callback import Callback, ExitReason
+from trainsignal.checkpoint import CheckpointHistory
+from trainsignal.checkpoint.saving import save_and_tell
+from trainsignal.frequency import Frequency
+from trainsignal.shared_data import SharedData
+
+
+class SerializeModelCallback(Callback):
+    """Saves the model, with its optimizer's state, and keeps the newest `history` checkpoints.
+
+    A run that is interrupted or preempted is saved once more, so that nothing of it is lost.
+    """
+
+    needs = (CanSerialize,)
+
+    def __init__(self, save_path: str | Path, epoch_freq: Frequency = 1, history: int = 1) -> None:
+        """Store where and when to save.
+
+        Args:
+            save_path: its suffix chooses the format. With `history` above 1, epoch 7 is saved as
+                `<stem>_7<suffix>` and `save_path` is a link to the newest.
+            epoch_freq: save every nth epoch.
+            history: how many checkpoints to keep.
+
+        Raises:
+            ConfigurationError: no format has this suffix, or `history` is no count.
+        """
+        super().__init__(epoch_freq=epoch_freq)
+        self.save_path = save_path
+        self.history = history
+        CheckpointHistory(save_path, history)  # refuses what cannot work, at the earliest moment
+
+    def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        self._checkpoints = CheckpointHistory(self.save_path, self.history)
+        self._epoch = 0
+
+    def on_epoch_begin(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        self._epoch = epoch
+
+    def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        self._save(model, epoch)
+
+    def on_run_closed(
+        self, callback_data: SharedData, model: Any, reason: ExitReason, error: BaseException | None
+    ) -> None:
+        if reason in ("interrupted", "preempted"):
+            self._save(model, self._epoch)
+
+    def _save(self, model: Any, epoch: int) -> None:
+        state = model.serialize(keep_states=True)
+        save_and_tell(self, lambda: self._checkpoints.save(state, epoch))

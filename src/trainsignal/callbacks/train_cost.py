@@ -1,0 +1,46 @@
+"""`TrainCostCallback`: the smoothed cost of each minibatch."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from trainsignal import keys
+from trainsignal.callback import Callback, run_of
+from trainsignal.errors import ConfigurationError
+from trainsignal.frequency import is_int
+from trainsignal.shared_data import SharedData
+
+
+class TrainCostCallback(Callback):
+    """Writes the mean of the last `wsz` minibatch costs, for each minibatch.
+
+    The window runs on from one epoch into the next. A cost of NaN is recorded as it is, and is in the mean
+    until it has left the window. Source: neon's callback of this name.
+    """
+
+    writes = (keys.TRAIN_COST,)
+
+    def __init__(self, wsz: int = 10) -> None:
+        """Store the width of the window.
+
+        Raises:
+            ConfigurationError: `wsz` is no int of at least 1.
+        """
+        super().__init__()
+        if not is_int(wsz) or wsz < 1:
+            raise ConfigurationError(f"wsz={wsz!r}: expected the number of costs to average, at least 1")
+        self.wsz = int(wsz)
+
+    def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        rows = callback_data[keys.CONFIG].attrs.get(keys.TOTAL_MINIBATCHES)
+        callback_data.create_series(
+            keys.TRAIN_COST, rows, attributes={keys.TIME_MARKERS: keys.PER_MINIBATCH, keys.DIRECTION: "min"}
+        )
+        self._costs: deque[float] = deque(maxlen=self.wsz)
+        self._run = run_of(self)
+
+    def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
+        costs = self._costs
+        costs.append(self._run.cost)
+        callback_data[keys.TRAIN_COST][self._run.minibatches_complete + minibatch] = sum(costs) / len(costs)

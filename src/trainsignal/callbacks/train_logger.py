@@ -1,0 +1,48 @@
+"""`TrainLoggerCallback`: costs as log records."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from trainsignal import keys
+from trainsignal.abilities import HasTotalCost, to_float
+from trainsignal.callback import Callback, run_of
+from trainsignal.frequency import Frequency
+from trainsignal.shared_data import SharedData
+
+_logger = logging.getLogger(__name__)
+
+
+class TrainLoggerCallback(Callback):
+    """Logs the model at the begin, and costs as its frequencies say, at level INFO, in neon's words.
+
+    The training cost of an epoch is `model.total_cost`, or else the mean of what the loop set as `run.cost`.
+    """
+
+    optional_reads = (keys.TRAIN_COST, keys.LOSS)
+
+    def __init__(self, epoch_freq: Frequency = 1, minibatch_freq: Frequency = None) -> None:
+        """Store when to log."""
+        super().__init__(epoch_freq=epoch_freq, minibatch_freq=minibatch_freq)
+
+    def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        _logger.info("Model:\n%s", model)
+
+    def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
+        run = run_of(self)
+        if keys.TRAIN_COST in callback_data:
+            cost = callback_data[keys.TRAIN_COST][run.minibatches_complete + minibatch]
+        else:
+            cost = run.cost
+        _logger.info("Epoch %d Minibatch %d complete. Train cost: %f", epoch, minibatch, cost)
+
+    def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        parts = [f"Epoch {epoch} complete."]
+        cost = to_float(model.total_cost) if isinstance(model, HasTotalCost) else run_of(self).epoch_cost
+        if cost is not None:
+            parts.append(f"Train Cost {cost:f}.")
+        loss = self._get_cached_epoch_loss(callback_data, model, epoch, "loss")
+        if loss is not None:
+            parts.append(f"Eval Cost {loss['cost']:f}")
+        _logger.info("%s", "  ".join(parts))

@@ -1,0 +1,37 @@
+"""How callbacks save: the archive first, then the checkpoint, then the signal; a full disk ends no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from trainsignal.callback import Callback, run_of
+from trainsignal.errors import CheckpointError
+
+
+def save_and_tell(callback: Callback, save: Callable[[], Path]) -> bool:
+    """Save a checkpoint on behalf of a callback, and publish `checkpoint_saved`.
+
+    The archive is published before, so that it is never behind the checkpoint.
+
+    Args:
+        callback: takes part in a run.
+        save: writes the checkpoint and returns its path.
+
+    Returns:
+        Whether it was saved. Where the disk refused, the run has been told and goes on.
+
+    Raises:
+        CheckpointError: the state holds what no checkpoint can hold.
+    """
+    run = run_of(callback)
+    run.publish_archive()
+    try:
+        path = save()
+    except CheckpointError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        run.report(f"{type(callback).__name__}: {error} Training goes on.")
+        return False
+    run.checkpoint_saved(str(path))
+    return True

@@ -1,0 +1,75 @@
+"""The exceptions that trainsignal raises; each is also the builtin that fits it.
+
+    TrainSignalError
+    ├── UnknownSignalError        (LookupError)   no signal of that name; near names are offered
+    ├── HandlerError              (TypeError)     a handler or hook that cannot be called as it will be
+    ├── FrequencyError            (ValueError)    a frequency or filter that can never mean anything
+    ├── ConfigurationError        (ValueError)    arguments that do not go together
+    ├── WiringError               (ValueError)    callbacks that cannot work together
+    ├── MissingAbilityError       (TypeError)     the model cannot do what a callback needs of it
+    ├── CostError                 (TypeError)     a minibatch cost that is absent or no number
+    ├── DataError                 (ValueError)    a data set that cannot be trained or evaluated on
+    ├── RunStateError             (RuntimeError)  a call that does not fit the moment of the run
+    ├── ArchiveError              (OSError)       the archive cannot be read, written or claimed
+    │   └── ArchiveLockedError                    another run is writing it
+    └── CheckpointError           (OSError)       a checkpoint cannot be read or written
+        └── UntrustedPickleError                  reading it could run code, and nobody allowed that
+
+Catch `TrainSignalError` for all of them. This module imports nothing of trainsignal.
+"""
+
+
+class TrainSignalError(Exception):
+    """The root of every exception that trainsignal raises on purpose."""
+
+
+class UnknownSignalError(TrainSignalError, LookupError):
+    """A name that is no signal of this bus."""
+
+
+class HandlerError(TrainSignalError, TypeError):
+    """A handler or hook whose parameters do not fit what it will be called with."""
+
+
+class FrequencyError(TrainSignalError, ValueError):
+    """A frequency, index or interval that has no meaning (0, -1, True, "2")."""
+
+
+class ConfigurationError(TrainSignalError, ValueError):
+    """Arguments that do not go together, such as `eval_freq` without `eval_set`."""
+
+
+class WiringError(TrainSignalError, ValueError):
+    """Callbacks that cannot work together: a missing writer, a cycle, a clash of names."""
+
+
+class MissingAbilityError(TrainSignalError, TypeError):
+    """A model that lacks what a callback needs of it."""
+
+
+class CostError(TrainSignalError, TypeError):
+    """A minibatch cost that nobody set, or that is not one number."""
+
+
+class DataError(TrainSignalError, ValueError):
+    """A data set that is empty or of the wrong shape."""
+
+
+class RunStateError(TrainSignalError, RuntimeError):
+    """A call at a moment of the run where it makes no sense, such as a second run."""
+
+
+class ArchiveError(TrainSignalError, OSError):
+    """An archive that cannot be read, written or claimed."""
+
+
+class ArchiveLockedError(ArchiveError):
+    """An archive that another run is writing."""
+
+
+class CheckpointError(TrainSignalError, OSError):
+    """A checkpoint that cannot be read or written."""
+
+
+class UntrustedPickleError(CheckpointError):
+    """A pickle that nobody said to trust; unpickling can run any code."""

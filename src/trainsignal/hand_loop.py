@@ -1,0 +1,116 @@
+"""Iterators for hand-written loops: they publish the six signals at the right places.
+
+A generator cannot tell `break` from `return` or an exception in the loop body, so an abandoned one publishes
+nothing: the next step of the outer one, or the clean end of the `with` block, closes what is still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sized
+from typing import Protocol, TypeVar
+
+from trainsignal.callback import Boundary
+from trainsignal.errors import RunStateError
+
+_Batch = TypeVar("_Batch")
+
+
+class Position(Protocol):
+    """What the iterators look at and move: a `TrainingRun`."""
+
+    total_epochs: int | None
+    epoch: int
+    epoch_minibatches: int
+    minibatches_per_epoch: int | None
+    is_in_epoch: bool
+    open_minibatch: int | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has begun and has not been closed."""
+        ...
+
+    def should_stop(self, at: Boundary = "minibatch") -> bool:
+        """Return whether somebody voted to stop at this boundary."""
+        ...
+
+
+class Driver(Protocol):
+    """Whatever takes neon's six calls: a `Callbacks`, with its overridden methods."""
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        """Begin an epoch."""
+        ...
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """End an epoch."""
+        ...
+
+    def on_minibatch_begin(self, epoch: int, minibatch: int) -> None:
+        """Begin a minibatch."""
+        ...
+
+    def on_minibatch_end(self, epoch: int, minibatch: int) -> None:
+        """End a minibatch."""
+        ...
+
+    def on_train_end(self) -> None:
+        """End the run."""
+        ...
+
+
+def epochs(run: Position, driver: Driver) -> Generator[int]:
+    """Yield each epoch's 0-based index until all are done or somebody voted to stop."""
+    epoch = 0
+    while (
+        (run.total_epochs is None or epoch < run.total_epochs)
+        and run.is_open
+        and not run.should_stop("epoch")
+    ):
+        driver.on_epoch_begin(epoch)
+        yield epoch
+        close_epoch(run, driver)
+        epoch += 1
+
+
+def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Generator[_Batch]:
+    """Yield each batch until there are no more or somebody voted to stop at a minibatch.
+
+    Raises:
+        RunStateError: no epoch is open.
+    """
+    if not run.is_in_epoch:
+        raise RunStateError("run.minibatches(loader) belongs inside `for epoch in run.epochs():`")
+    close_minibatch(run, driver)
+    first = run.epoch_minibatches  # a second loader in the same epoch counts on
+    if isinstance(batches, Sized):
+        run.minibatches_per_epoch = first + len(batches)
+    for minibatch, batch in enumerate(batches, first):
+        if run.should_stop():
+            return
+        driver.on_minibatch_begin(run.epoch, minibatch)
+        run.open_minibatch = minibatch
+        yield batch
+        close_minibatch(run, driver)
+    run.minibatches_per_epoch = run.epoch_minibatches
+
+
+def close_minibatch(run: Position, driver: Driver) -> None:
+    """End the minibatch that an abandoned iterator left open."""
+    if run.open_minibatch is not None:
+        minibatch, run.open_minibatch = run.open_minibatch, None
+        driver.on_minibatch_end(run.epoch, minibatch)
+
+
+def close_epoch(run: Position, driver: Driver) -> None:
+    """End what is open in the current epoch, and the epoch."""
+    if run.is_open and run.is_in_epoch:
+        close_minibatch(run, driver)
+        driver.on_epoch_end(run.epoch)
+
+
+def finish(run: Position, driver: Driver) -> None:
+    """End what is open, and the run, as completed or stopped."""
+    close_epoch(run, driver)
+    if run.is_open:
+        driver.on_train_end()

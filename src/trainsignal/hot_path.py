@@ -1,0 +1,213 @@
+"""What the two minibatch signals call, decided beforehand: the container's minibatch methods only look it up.
+
+Most minibatches are plain: just the receivers that fire at every one are called, in one flat loop that the
+container holds itself (a layer between costs more than the dispatch). All else is a special minibatch, of
+which the index is known in advance: `special`. There each receiver is asked anew, in its place in the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, TypeAlias
+
+from trainsignal.binding import HookReceiver
+from trainsignal.bus import Bus, TrainSignal, strong
+from trainsignal.errors import RunStateError
+from trainsignal.frequency import Frequency, fires, next_firing
+from trainsignal.receiver import Receiver, note_place, place
+from trainsignal.subscription import Subscription
+
+Call: TypeAlias = Callable[[Any, Any, int, int], object]
+"""Called with callback_data, model, epoch, minibatch."""
+
+SAMPLED_ALWAYS = 64
+"""So many first publications are timed each; afterwards one in about as many is, and stands for them."""
+
+SAMPLE_EACH_S = 0.5
+"""Where minibatches are slow, one is timed at least this often (seconds), and the clock is looked at."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One receiver of a minibatch signal, in the form in which the hot path calls it."""
+
+    receiver: Callable[..., Any]
+    call: Call
+
+    def frequency(self) -> Frequency:
+        """Return when it fires, as it is now; 1 where it decides itself when called."""
+        if isinstance(self.receiver, HookReceiver) and self.receiver.is_plain:
+            return self.receiver.frequency
+        if isinstance(self.receiver, Subscription) and self.receiver.is_plain:
+            return self.receiver.trigger.frequency
+        return 1
+
+
+class HotPath:
+    """The receivers of one minibatch signal.
+
+    Attributes:
+        special: the first minibatch of this epoch that is not plain; -1: the next one, whichever it is.
+        always: what a plain minibatch calls. Emptied when the wiring changes, which ends a loop over it.
+        data: the shared data, first argument of each call.
+        model: the sender, second argument.
+    """
+
+    __slots__ = (
+        "_bus", "_count", "_entries", "_is_open", "_is_stale", "_looked", "_next_look", "_on_look", "_signal",
+        "_timed", "always", "data", "model", "special",
+    )  # fmt: skip
+
+    def __init__(self, bus: Bus, signal: TrainSignal, on_look: Callable[[], None] = lambda: None) -> None:
+        """Prepare for one signal.
+
+        Args:
+            bus: whose common payload holds the shared data and the run.
+            signal: `minibatch_begin` or `minibatch_end`.
+            on_look: called now and then, whenever the clock is looked at.
+        """
+        self._bus = bus
+        self._signal = signal
+        self._on_look = on_look
+        self._entries: tuple[Entry, ...] = ()
+        self._is_open = False
+        self._is_stale = True
+        self._count = 0
+        self._timed = -1
+        self._looked = 0.0
+        self._next_look = 0
+        self.always: list[Call] = []
+        self.special = -1
+        self.data: Any = None
+        self.model: Any = None
+
+    def open(self, data: object, model: object) -> None:
+        """Begin a run: from now on the signal may be published."""
+        self.data, self.model, self._is_open = data, model, True
+        self._looked = perf_counter()
+
+    def close(self) -> None:
+        """End the run: a further publication is refused."""
+        self._is_open = False
+        self.invalidate()
+
+    def invalidate(self) -> None:
+        """Look anew at who fires when, at once: also the rest of a minibatch that is being published."""
+        self._is_stale = True
+        self.special = -1
+        self.always.clear()
+
+    def new_epoch(self, minibatches: int) -> None:
+        """Begin to count minibatches at 0 again, after an epoch of so many."""
+        self._timed -= minibatches
+        self._next_look = max(0, self._next_look - minibatches)
+        if not self._is_stale:
+            self._plan(0)
+
+    def fire(self, epoch: int, minibatch: int) -> None:
+        """Publish a special minibatch: ask every receiver, in order.
+
+        Raises:
+            RunStateError: no run is open.
+        """
+        if not self._is_open:
+            raise RunStateError(
+                f"{self._signal.name} was published outside a run: call on_train_begin(epochs) first, and "
+                "nothing after on_train_end()"
+            )
+        if self._is_stale:
+            self._compile()
+        is_look = minibatch >= self._next_look
+        self._fire(self._entries, epoch, minibatch, weight=max(1, minibatch - self._timed) if is_look else 0)
+        if is_look:
+            self._look(minibatch)
+        if not self._is_stale:
+            self._plan(minibatch + 1)
+
+    def fire_rest(self, after: Call | None, epoch: int, minibatch: int) -> None:
+        """Publish to the receivers behind `after`, one of `always`, when the wiring changed amid the loop."""
+        calls = [entry.call for entry in self._entries]
+        position = next((index for index, call in enumerate(calls) if call is after), -1)
+        self._fire(self._entries[position + 1 :], epoch, minibatch, weight=0)
+
+    def recover(self, failed: Call | None, error: BaseException, epoch: int, minibatch: int) -> None:
+        """Treat an error out of the loop over `always` as the receiver's user chose; go on behind it.
+
+        Raises:
+            BaseException: `error` itself, unless its receiver was added with another `on_error`.
+        """
+        entry = next((one for one in self._entries if one.call is failed), None)
+        if entry is None or not isinstance(error, Exception):
+            raise error
+        self._failed(entry, error, epoch, minibatch)
+        self.fire_rest(failed, epoch, minibatch)
+
+    def _compile(self) -> None:
+        muted = self._signal.is_muted
+        connected = () if muted else tuple(self._signal.connected_for(self.model))
+        self._entries = tuple(Entry(one, self._call_of(one)) for one in connected)
+        self._is_stale = False
+
+    def _plan(self, minibatch: int) -> None:
+        """Find what the plain minibatches from `minibatch` on call, and the first that is not plain."""
+        frequencies = [entry.frequency() for entry in self._entries]
+        self.always[:] = [one.call for one, when in zip(self._entries, frequencies, strict=True) if when == 1]
+        gated = (next_firing(when, minibatch) for when in frequencies if when != 1)
+        self.special = min([self._next_look, *gated])
+
+    def _fire(self, entries: tuple[Entry, ...], epoch: int, minibatch: int, weight: int) -> None:
+        """Call those that are due; `weight`: for how many minibatches the time of one in `always` stands."""
+        for entry in entries:
+            if self._is_stale and not self._is_connected(entry):
+                continue
+            frequency = entry.frequency()
+            if not fires(frequency, minibatch):
+                continue
+            began = perf_counter()
+            try:
+                entry.call(self.data, self.model, epoch, minibatch)
+            except Exception as error:  # noqa: BLE001  # re-raised unless its user chose otherwise
+                self._failed(entry, error, epoch, minibatch)
+            if isinstance(entry.receiver, Receiver):
+                spent = perf_counter() - began
+                entry.receiver.spent_s += spent * (weight if frequency == 1 else 1)
+
+    def _look(self, minibatch: int) -> None:
+        """Note the time, decide when to look next, and let the run look at its clock."""
+        now = perf_counter()
+        each = (now - self._looked) / max(1, minibatch - self._timed)
+        self._count += 1
+        step = (
+            1
+            if self._count < SAMPLED_ALWAYS
+            else min(SAMPLED_ALWAYS - 3, int(SAMPLE_EACH_S / max(each, 1e-9)))
+        )
+        self._timed, self._looked = minibatch, now
+        self._next_look = minibatch + max(1, step)
+        self._on_look()
+
+    def _call_of(self, receiver: Callable[..., Any]) -> Call:
+        """Return the shortest way to call a receiver of any kind with neon's arguments."""
+        if isinstance(receiver, HookReceiver) and receiver.is_plain:
+            return receiver.method
+        common = self._bus.common
+
+        def call(data: object, model: object, epoch: int, minibatch: int) -> object:
+            live = strong(receiver)
+            return None if live is None else live(model, epoch=epoch, minibatch=minibatch, **common)
+
+        return call
+
+    def _is_connected(self, entry: Entry) -> bool:
+        return any(one is entry.receiver for one in self._signal.connected_for(self.model))
+
+    def _failed(self, entry: Entry, error: Exception, epoch: int, minibatch: int) -> None:
+        where = place(self._signal.name, {"epoch": epoch, "minibatch": minibatch})
+        if isinstance(entry.receiver, HookReceiver) and entry.receiver.is_plain:
+            entry.receiver.failed(error, where)
+            return
+        if not isinstance(entry.receiver, Receiver):  # one of ours has noted its own
+            note_place(error, getattr(entry.receiver, "__qualname__", repr(entry.receiver)), where)
+        raise error

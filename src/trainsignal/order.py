@@ -1,0 +1,55 @@
+"""The order in which callbacks run: a reader after the writers of what it reads, otherwise as added.
+
+A pure function of what the callbacks declare; `run_order` calls no callback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trainsignal.callback import Callback
+from trainsignal.errors import WiringError
+
+
+def run_order(callbacks: Sequence[Callback]) -> list[Callback]:
+    """Return the callbacks in running order: each next one is the earliest added that waits for nobody.
+
+    Raises:
+        WiringError: callbacks read each other's series in a circle.
+    """
+    waits_for = [_writers_before(index, callbacks) for index in range(len(callbacks))]
+    ordered: list[int] = []
+    waiting = list(range(len(callbacks)))
+    while waiting:
+        ready = next((index for index in waiting if waits_for[index].isdisjoint(waiting)), None)
+        if ready is None:
+            raise WiringError(_circle(waiting, waits_for, callbacks))
+        ordered.append(ready)
+        waiting.remove(ready)
+    return [callbacks[index] for index in ordered]
+
+
+def _writers_before(reader: int, callbacks: Sequence[Callback]) -> set[int]:
+    """Return the positions of the other callbacks that write what the one at `reader` reads."""
+    read = {*callbacks[reader].reads, *callbacks[reader].optional_reads}
+    return {
+        index
+        for index, callback in enumerate(callbacks)
+        if callback is not callbacks[reader] and not read.isdisjoint(callback.writes)
+    }
+
+
+def _circle(waiting: list[int], waits_for: list[set[int]], callbacks: Sequence[Callback]) -> str:
+    """Return the message that names one circle among those that wait."""
+    path = [waiting[0]]
+    while True:
+        following = min(waits_for[path[-1]].intersection(waiting))
+        if following in path:
+            break
+        path.append(following)
+    names = [type(callbacks[index]).__name__ for index in [*path[path.index(following) :], following]]
+    return (
+        f"callbacks wait for each other: {' reads what is written by '.join(names)}. "
+        "Move one of the series to `optional_reads` of neither: split one of the callbacks in two, "
+        "one that writes and one that reads."
+    )

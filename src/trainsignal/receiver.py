@@ -1,0 +1,67 @@
+"""What all receivers of ours share: a name, an error policy, and what they have cost so far.
+
+Knows neither blinker nor neon: `bus.Subscription` is one for handlers, `binding.HookReceiver` for callbacks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias, get_args
+
+from trainsignal.errors import ConfigurationError
+
+OnError: TypeAlias = Literal["raise", "log", "disable"]
+"""What an error leads to: it propagates; it is logged; it is logged and the receiver is disconnected."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Receiver:
+    """Something of ours that a signal calls.
+
+    Attributes:
+        name: how messages and the wiring call it.
+        on_error: what happens when it raises an `Exception`.
+        failures: how many times it has raised.
+        disconnect: ends the connection; may be called twice.
+        spent_s: seconds spent in it; where it is sampled, an estimate.
+    """
+
+    __slots__ = ("disconnect", "failures", "name", "on_error", "spent_s")
+
+    def __init__(self, name: str, on_error: OnError, disconnect: Callable[[], None]) -> None:
+        if on_error not in get_args(OnError):
+            raise ConfigurationError(f"on_error={on_error!r}: expected one of {', '.join(get_args(OnError))}")
+        self.name = name
+        self.on_error = on_error
+        self.failures = 0
+        self.spent_s = 0.0
+        self.disconnect = disconnect
+
+    def __call__(self, sender: object, **payload: Any) -> object:
+        """Receive one publication, in blinker's form."""
+        raise NotImplementedError  # each kind of receiver has its own way in
+
+    def failed(self, error: Exception, where: str) -> None:
+        """Treat an error as `on_error` says; re-raise it, with a note of its place, where that is "raise"."""
+        self.failures += 1
+        if self.on_error == "raise":
+            note_place(error, self.name, where)
+            raise error
+        _logger.error("%s failed at %s and was %s", self.name, where, self._consequence(), exc_info=error)
+        if self.on_error == "disable":
+            self.disconnect()
+
+    def _consequence(self) -> str:
+        return "disabled" if self.on_error == "disable" else "kept (on_error='log')"
+
+
+def note_place(error: BaseException, name: str, where: str) -> None:
+    """Add to `error` who raised it and where: `while EarlyStopCallback handled epoch_end, epoch 3`."""
+    error.add_note(f"while {name} handled {where}")
+
+
+def place(signal: str, payload: Mapping[str, Any]) -> str:
+    """Return the position of a publication in words: "minibatch_end, epoch 3, minibatch 7"."""
+    return ", ".join([signal, *(f"{key} {payload[key]}" for key in ("epoch", "minibatch") if key in payload)])

@@ -1,0 +1,336 @@
+"""`TrainingRun`: the life of one run: where it stands, who wants it to stop, and how it ends.
+
+Publishes on its bus; which callbacks listen is the container's matter, what the archive says `record`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args
+
+from trainsignal import hand_loop
+from trainsignal.abilities import CanFinish, HasSize, to_float
+from trainsignal.bus import Bus
+from trainsignal.callback import Boundary, ExitReason
+from trainsignal.errors import ConfigurationError, CostError, RunStateError
+from trainsignal.frequency import is_int
+from trainsignal.hot_path import HotPath
+from trainsignal.record import RunRecord
+from trainsignal.shared_data import SharedData, Stamp
+
+_logger = logging.getLogger(__name__)
+_Batch = TypeVar("_Batch")
+
+
+@dataclass(frozen=True, slots=True)
+class StopVote:
+    """Somebody's wish that the run stop.
+
+    Attributes:
+        reason: in words.
+        author: who voted: a callback's class, "user", ...
+        at: the boundary at which to stop.
+        epoch: 0-based, when the vote was cast.
+        minibatch: 0-based within the epoch.
+    """
+
+    reason: str
+    author: str
+    at: Boundary
+    epoch: int
+    minibatch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that was saved: where, and at which position of the run."""
+
+    path: str
+    epoch: int
+    minibatch: int
+
+
+class TrainingRun:
+    """One run: begun once, closed once.
+
+    Attributes:
+        model: the sender of all signals.
+        bus: on which they are published.
+        data: the shared data.
+        total_epochs: how many were asked for; None: unknown, or the run has not begun.
+        epoch: the current epoch, 0-based.
+        epoch_minibatches: minibatches done in the current epoch.
+        epochs_complete: epochs that have ended in this run.
+        votes: the stop votes so far.
+        checkpoints: those saved so far.
+        problems: what was reported so far.
+        exit_reason: why the run ended; None while it has not.
+        error: the exception that ended it, or None.
+        minibatches_per_epoch: minibatches of the current epoch; None where unknown.
+    """
+
+    def __init__(
+        self,
+        model: object,
+        bus: Bus,
+        data: SharedData,
+        driver: hand_loop.Driver,
+        on_close: Callable[[], None],
+    ) -> None:
+        """Prepare a run that has not begun.
+
+        Args:
+            model: the sender of all signals.
+            bus: on which they are published.
+            data: the shared data.
+            driver: takes the six calls that `epochs()` and `minibatches()` make.
+            on_close: called when the run is over.
+        """
+        self.model: Any = model
+        self.bus = bus
+        self.data = data
+        self.total_epochs: int | None = None
+        self.epoch = 0
+        self.epoch_minibatches = 0
+        self.epochs_complete = 0
+        self.minibatches_complete = 0
+        self.minibatches_per_epoch: int | None = None
+        self.votes: list[StopVote] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.problems: list[str] = []
+        self.exit_reason: ExitReason | None = None
+        self.error: BaseException | None = None
+        self.has_begun = False
+        self.is_in_epoch = False
+        self.is_guarded = False
+        self.open_minibatch: int | None = None
+        self.minibatch_begin = HotPath(bus, bus.minibatch_begin)
+        self._record = RunRecord(data, self.report)
+        self.minibatch_end = HotPath(bus, bus.minibatch_end, on_look=self._record.publish_if_due)
+        self._cost: float | None = None
+        self._cost_sum = 0.0
+        self._costs = 0
+        self._driver = driver
+        self._on_close = on_close
+        self._process = os.getpid()
+        bus.common.update(callback_data=data, run=self)
+        bus.on_change = self.wiring_changed
+
+    # What callbacks and loops ask for (`callback.RunLink`).
+
+    @property
+    def cost(self) -> float:
+        """Cost of the current minibatch: what the loop set, or else `model.cost.cost`.
+
+        Raises:
+            CostError: nobody set it, or it is not one number.
+        """
+        if self._cost is not None:
+            return self._cost
+        try:
+            return to_float(self.model.cost.cost)
+        except AttributeError:
+            raise CostError(
+                "no cost of this minibatch: set run.cost = loss before the minibatch ends (inside "
+                "`with callbacks.training(epochs) as run`), or give Callbacks a model with model.cost.cost"
+            ) from None
+        except TypeError as error:
+            raise CostError(f"model.cost.cost is not one number: {error}") from error
+
+    @cost.setter
+    def cost(self, value: object) -> None:
+        try:
+            cost = to_float(value)
+        except TypeError as error:
+            raise CostError(f"run.cost was set to something that is not one number: {error}") from error
+        self._cost = cost
+        self._cost_sum += cost
+        self._costs += 1
+
+    @property
+    def epoch_cost(self) -> float | None:
+        """Mean of the costs that the loop set in this epoch; None where it set none."""
+        return self._cost_sum / self._costs if self._costs else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has begun and has not been closed."""
+        return self.has_begun and self.exit_reason is None
+
+    def position(self) -> Stamp:
+        """Return the current (epoch, minibatch), 0-based; at an epoch's end, its last minibatch."""
+        return Stamp(self.epoch, self.epoch_minibatches if self.is_in_epoch else self.epoch_minibatches - 1)
+
+    def request_stop(self, reason: str, author: str = "user", at: Boundary = "minibatch") -> None:
+        """Vote to stop the run at the next boundary; it then ends with the reason "stopped".
+
+        Loops that ask only `model.finished`, as neon's fit, stop at the end of the epoch.
+
+        Raises:
+            RunStateError: the run has not begun, or has ended.
+            ConfigurationError: `at` is no boundary.
+        """
+        if not self.is_open:
+            raise RunStateError("request_stop: no run is in progress")
+        if at not in get_args(Boundary):
+            raise ConfigurationError(f"at={at!r}: expected one of {', '.join(get_args(Boundary))}")
+        self.votes.append(StopVote(reason, author, at, *self.position()))
+        if isinstance(self.model, CanFinish):
+            self.model.finished = True
+        self.bus.publish(self.bus.stop_requested, self.model, reason=reason, author=author)
+
+    def should_stop(self, at: Boundary = "minibatch") -> bool:
+        """Return whether somebody voted to stop at this boundary; an epoch's end serves every vote."""
+        return any(at == "epoch" or vote.at == "minibatch" for vote in self.votes)
+
+    def report(self, problem: str) -> None:
+        """Log a problem as an error now, and once more when the run ends."""
+        self.problems.append(problem)
+        _logger.error("%s", problem)
+
+    def publish_archive(self) -> None:
+        """Publish the archive now; a failure is reported, and training goes on."""
+        self._record.publish()
+
+    def checkpoint_saved(self, path: str) -> None:
+        """Note and publish that a checkpoint is on the disk, whole."""
+        checkpoint = Checkpoint(path, *self.position())
+        self.checkpoints.append(checkpoint)
+        self.bus.publish(
+            self.bus.checkpoint_saved,
+            self.model,
+            path=path,
+            epoch=checkpoint.epoch,
+            minibatch=checkpoint.minibatch,
+        )
+
+    def wiring_changed(self) -> None:
+        """Have the minibatch signals look anew at who fires when."""
+        self.minibatch_begin.invalidate()
+        self.minibatch_end.invalidate()
+
+    # For hand-written loops.
+
+    def epochs(self) -> Generator[int]:
+        """Yield each epoch's 0-based index, until all are done or somebody voted to stop."""
+        return hand_loop.epochs(self, self._driver)
+
+    def minibatches(self, batches: Iterable[_Batch]) -> Generator[_Batch]:
+        """Yield each batch of any iterable, until there are no more or somebody voted to stop."""
+        return hand_loop.minibatches(self, self._driver, batches)
+
+    # The life of the run, for the container.
+
+    def check_new(self, epochs: int | None) -> None:
+        """Refuse to begin a run twice, or with a number of epochs that is none.
+
+        Raises:
+            RunStateError: it has begun before.
+            ConfigurationError: `epochs` is no count.
+        """
+        if self.has_begun:
+            raise RunStateError(
+                "this Callbacks object has served a run already: its archive is that run's record. "
+                "Make a new Callbacks object for the next fit (callback objects may be used again)."
+            )
+        if epochs is not None and (not is_int(epochs) or epochs < 0):
+            raise ConfigurationError(f"epochs={epochs!r}: expected a count of 0 or more, or None if unknown")
+
+    def begin(self, epochs: int | None) -> None:
+        """Publish `train_begin` and the archive's first state."""
+        self.has_begun = True
+        self.total_epochs = epochs
+        self.minibatches_per_epoch = self.model.nbatches if isinstance(self.model, HasSize) else None
+        self._record.begin(epochs, self.minibatches_per_epoch)
+        self.minibatch_begin.open(self.data, self.model)
+        self.minibatch_end.open(self.data, self.model)
+        self.bus.publish(self.bus.train_begin, self.model, epochs=epochs)
+        self._record.publish_first()
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Publish `epoch_begin`."""
+        self._check_open("on_epoch_begin")
+        self.minibatch_begin.new_epoch(self.epoch_minibatches)
+        self.minibatch_end.new_epoch(self.epoch_minibatches)
+        self.epoch, self.epoch_minibatches, self.is_in_epoch = epoch, 0, True
+        self._cost_sum, self._costs = 0.0, 0
+        if isinstance(self.model, HasSize):
+            self.minibatches_per_epoch = self.model.nbatches
+        self.bus.publish(self.bus.epoch_begin, self.model, epoch=epoch)
+
+    def end_epoch(self, epoch: int) -> None:
+        """Publish `epoch_end`, then note how far the run is, in the archive too."""
+        self._check_open("on_epoch_end")
+        self.is_in_epoch = False
+        had_finished = self._model_finished()
+        self.bus.publish(self.bus.epoch_end, self.model, epoch=epoch)
+        self.epochs_complete += 1
+        self.minibatches_complete += self.epoch_minibatches
+        self._record.end_epoch(epoch, self.minibatches_complete)
+        if self._model_finished() and not self.votes:
+            when = "before" if had_finished else "at"
+            vote = StopVote(
+                f"model.finished was set {when} the end of the epoch", "model", "epoch", epoch, -1
+            )
+            self.votes.append(vote)
+        self._record.publish_if_due()
+
+    def end(self) -> None:
+        """Publish `train_end` and close the run as completed, or stopped if there was a vote."""
+        self._check_open("on_train_end")
+        self.bus.publish(self.bus.train_end, self.model)
+        self.close("stopped" if self.votes else "completed")
+
+    def close(self, reason: ExitReason, error: BaseException | None = None) -> None:
+        """Publish `run_closed` to all, publish the archive a last time and let go of it; once.
+
+        Raises:
+            Exception: the first that a receiver of `run_closed` raised, where nothing else ended the run.
+        """
+        if self.exit_reason is not None or os.getpid() != self._process:  # a forked worker closes nothing
+            return
+        self.exit_reason, self.error = reason, error
+        self._record.end(reason, *self._why(error))
+        failures = self.bus.publish_to_all(self.bus.run_closed, self.model, reason=reason, error=error)
+        self.minibatch_begin.close()
+        self.minibatch_end.close()
+        self._record.publish_last()
+        self._on_close()
+        for problem in self.problems:
+            _logger.error("reported during this run: %s", problem)
+        for failure in failures[0 if error is not None else 1 :]:
+            _logger.error("a receiver of run_closed failed", exc_info=failure)
+        if failures and error is None:
+            raise failures[0]
+
+    @contextmanager
+    def closing_on_error(self) -> Generator[None]:
+        """Close the run when the body raises, unless a `with` block around the loop will do so."""
+        try:
+            yield
+        except BaseException as error:
+            self.failed(error)
+            raise
+
+    def failed(self, error: BaseException) -> None:
+        """Close the run because of `error`, unless a `with` block around the loop will do so."""
+        if self.is_open and not self.is_guarded:
+            self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error)
+
+    def _why(self, error: BaseException | None) -> tuple[str | None, str | None]:
+        """Return why the run ended, in words, and who wanted it."""
+        if error is not None:
+            return f"{type(error).__name__}: {error}", None
+        return (self.votes[0].reason, self.votes[0].author) if self.votes else (None, None)
+
+    def _check_open(self, call: str) -> None:
+        if not self.is_open:
+            moment = "before on_train_begin" if not self.has_begun else "after the run was closed"
+            raise RunStateError(f"{call} was called {moment}")
+
+    def _model_finished(self) -> bool:
+        return isinstance(self.model, CanFinish) and bool(self.model.finished)

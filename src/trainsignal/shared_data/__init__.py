@@ -1,0 +1,8 @@
+"""The data that callbacks share: an `h5py.File` in memory, archived atomically; imports no bus and no run."""
+
+from trainsignal.shared_data.buffered import BufferedDataset
+from trainsignal.shared_data.file import SharedData
+from trainsignal.shared_data.group import SharedGroup
+from trainsignal.shared_data.subscriptions import SeriesHandler, Stamp, Subscription
+
+__all__ = ["BufferedDataset", "SeriesHandler", "SharedData", "SharedGroup", "Stamp", "Subscription"]

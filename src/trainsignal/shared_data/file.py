@@ -1,0 +1,218 @@
+"""`SharedData`: the `h5py.File` in memory that callbacks share, and its archive on disk."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from trainsignal.errors import ConfigurationError, WiringError
+from trainsignal.keys import Numbered
+from trainsignal.shared_data.archive import Archive, save_image
+from trainsignal.shared_data.buffered import BufferedDataset
+from trainsignal.shared_data.group import SharedGroup
+from trainsignal.shared_data.lowlevel import image_bytes, new_image_id
+from trainsignal.shared_data.store import Store
+from trainsignal.shared_data.subscriptions import SeriesHandler, Stamp, Subscription
+
+LARGEST_PLANNED_ROWS: Final = 2**22
+"""A series of more rows starts empty, for a run so long will hardly reach its end."""
+
+CHUNK_BYTES: Final = 16 * 1024
+
+
+class SharedData(SharedGroup, h5py.File):
+    """What the callbacks of one run compute and read, as an `h5py.File` in memory.
+
+    With a path it is also an archive: `claim` before the first `publish`; each publish leaves a complete,
+    closed file there, which any tool can open at any moment. Before `claim` no file is touched.
+
+    Args:
+        path: where to publish; None keeps the data in memory only.
+        position: returns the stamp that handlers are given; None stamps everything (0, 0).
+        clock: seconds, monotonic; says when publishing is due.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        position: Callable[[], Stamp] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        raw_id = new_image_id()
+        self._found = {}
+        self._store = Store(self, raw_id, position or _no_position)
+        h5py.File.__init__(self, raw_id)
+        self._process = os.getpid()
+        self._archive = None if path is None else Archive(path, self._read_image, clock)
+
+    @property
+    def filename(self) -> str:
+        """The path of the archive; "<in memory>" where there is none."""
+        return "<in memory>" if self._archive is None else str(self._archive.path)
+
+    @property
+    def attrs(self) -> Any:
+        """The attributes of the root group."""
+        return self["/"].attrs
+
+    # -- series ----------------------------------------------------------------------------------------
+
+    def create_series(
+        self,
+        key: str,
+        rows: int | None,
+        *,
+        columns: tuple[int, ...] = (),
+        dtype: npt.DTypeLike = "f4",
+        attributes: Mapping[str, object] | None = None,
+    ) -> BufferedDataset:
+        """Create a series: one row an event, missing where not reached, longer when more rows are written.
+
+        Args:
+            key: its path. A `keys.Numbered` that is taken becomes "<key>_2", "<key>_3"; the `name` of
+                the result tells.
+            rows: how many are expected; None, or more than `LARGEST_PLANNED_ROWS`, starts with none.
+            columns: shape of one row; () for a number.
+            dtype: missing is NaN where it is floating, 0 where integer.
+            attributes: attributes of the dataset, such as its axis.
+
+        Raises:
+            WiringError: `key` is taken.
+            ConfigurationError: `rows` is negative, or `dtype` is no real number.
+        """
+        kind = np.dtype(dtype)
+        if kind.kind not in "iuf":
+            raise ConfigurationError(
+                f"a series holds real numbers, not {kind}. Use 'f4', 'f8' or an integer type."
+            )
+        if rows is not None and rows < 0:
+            raise ConfigurationError(
+                f"a series of {rows!r} rows cannot be. Give 0 or more, or None if not known."
+            )
+        row_bytes = kind.itemsize * int(np.prod(columns))
+        planned = 0 if rows is None or rows > LARGEST_PLANNED_ROWS else int(rows)
+        chunk_rows = max(1, min(CHUNK_BYTES // max(1, row_bytes), planned or LARGEST_PLANNED_ROWS))
+        series: BufferedDataset = self.create_dataset(
+            self._free_key(key),
+            (planned, *columns),
+            kind,
+            maxshape=(None, *columns),
+            chunks=(chunk_rows, *(max(1, length) for length in columns)),
+            fillvalue=np.nan if kind.kind == "f" else 0,
+        )
+        for name, value in (attributes or {}).items():
+            series.attrs[name] = value
+        return series
+
+    def subscribe(self, key: str, handler: SeriesHandler) -> Subscription:
+        """Have `handler(value, stamp)` called after each assignment to the dataset at `key`.
+
+        A row of one number comes as a float, any other assigned part as an array, each as it was stored.
+        The dataset need not exist yet. An exception passes to whoever assigned, with a note.
+
+        Raises:
+            WiringError: `key` is a group.
+            HandlerError: `handler` cannot be called.
+        """
+        subscription = self._store.subscribe(key, handler)
+        if isinstance(self.get(subscription.key), h5py.Group):
+            subscription.cancel()
+            raise WiringError(
+                f"{key!r} is a group, to which nothing is assigned. Subscribe to a dataset in it."
+            )
+        return subscription
+
+    # -- the archive -----------------------------------------------------------------------------------
+
+    def claim(self) -> None:
+        """Take the exclusive right to publish to the path. May be called twice; without a path does nothing.
+
+        Raises:
+            ConfigurationError: the path could not be written later.
+            ArchiveLockedError: another run is writing it.
+        """
+        if self._archive is not None:
+            self._archive.claim()
+
+    def publish(self) -> Path | None:
+        """Write the whole data to the path, atomically; without a path do nothing.
+
+        Returns:
+            Where the file was kept that an earlier run had left at the path; None if there was none.
+
+        Raises:
+            RunStateError: the path is not claimed.
+            ArchiveError: the disk is full, or the folder gone; the previous file is whole.
+        """
+        return None if self._archive is None else self._archive.publish()
+
+    def publish_if_due(self) -> bool:
+        """Publish if claimed, and the last attempt at least a second and 50 times its duration ago.
+
+        Raises:
+            ArchiveError: as `publish`; the next attempt waits as well, so training can go on.
+        """
+        return self._archive is not None and self._archive.publish_if_due()
+
+    def save_as(self, path: str | Path) -> None:
+        """Write a copy to any path, atomically; for a rescue after a full disk. Replaces what is there.
+
+        Raises:
+            ConfigurationError: the path cannot be written.
+            ArchiveError: the disk is full, or the folder gone.
+        """
+        if self._process == os.getpid():
+            save_image(self._read_image, path)
+
+    def flush(self) -> None:
+        """Write all buffers back, flush HDF5, and publish if claimed."""
+        self._store.write_back()
+        super().flush()
+        if self._archive is not None and self._archive.is_claimed:
+            self._archive.publish()
+
+    def release(self) -> None:
+        """Give up the right to publish; the data stays as it is in memory. May be called twice."""
+        if self._archive is not None:
+            self._archive.release()
+
+    def close(self) -> None:
+        """Publish if claimed, release, and close. May be called twice.
+
+        Raises:
+            ArchiveError: publishing failed. Nothing is closed, so `save_as` can still rescue the data;
+                `release` first, then `close`, to give it up.
+        """
+        if self._archive is not None and self._archive.is_claimed:
+            self._archive.publish()
+        self.release()
+        super().close()
+
+    def _read_image(self) -> bytes:
+        self._store.write_back()
+        return image_bytes(self._id)
+
+    def _free_key(self, key: str) -> str:
+        if key not in self:
+            return key
+        if not isinstance(key, Numbered):
+            raise WiringError(
+                f"two callbacks write the series {key!r}. Give one of them another name or label, "
+                "or declare the key as keys.Numbered."
+            )
+        number = 2
+        while f"{key}_{number}" in self:
+            number += 1
+        return f"{key}_{number}"
+
+
+def _no_position() -> Stamp:
+    return Stamp(epoch=0, minibatch=0)

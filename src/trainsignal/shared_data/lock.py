@@ -1,0 +1,113 @@
+"""`ArchiveLock`: one writer for one path, over all processes; knows nothing of what is written there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from weakref import WeakMethod, finalize
+
+from trainsignal.errors import ArchiveError, ArchiveLockedError
+
+if sys.platform == "win32":  # pragma: no cover - the tests run on POSIX
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class ArchiveLock:
+    """The exclusive right to write `path`: a lock on the file `<path>.lock`, held until `release`.
+
+    The operating system ends it with the process; the lock file of a killed run is of no consequence. A
+    forked child closes its copy at once, so that a data loader's worker that outlives its trainer holds
+    nothing.
+
+    Args:
+        path: the file to be written; need not exist.
+
+    Raises:
+        ArchiveLockedError: another run, here or in another process, holds it.
+        ArchiveError: the lock file cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(f"{path.name}.lock")
+        descriptor = self._acquired(path)
+        # `release` is the way to end it. This is for a run that failed and was forgotten: not for ever.
+        self._close = finalize(self, os.close, descriptor)
+        self._close.atexit = False
+        _call_in_children(WeakMethod(self._leave_to_parent))
+
+    def release(self) -> None:
+        """Give the right up and remove the lock file. May be called twice; nothing in a forked child."""
+        if self._close.alive:
+            with contextlib.suppress(OSError):  # the folder may be gone; Windows removes no open file
+                self.path.unlink(missing_ok=True)  # while locked: nobody else can have taken it meanwhile
+            self._close()
+
+    def _leave_to_parent(self) -> None:
+        """Close this process' descriptor without unlocking; the parent's lock stands."""
+        self._close()
+
+    def _acquired(self, path: Path) -> int:
+        """Return the descriptor of the lock file, locked and holding our process id."""
+        while True:
+            try:
+                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            except OSError as error:
+                raise self._error(error) from error
+            try:
+                _lock(descriptor)
+                if self._is_at_path(descriptor):
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, f"{os.getpid()}\n".encode())
+                    return descriptor
+            except (BlockingIOError, PermissionError) as error:
+                held = ArchiveLockedError(self._held_message(path, descriptor))
+                os.close(descriptor)
+                raise held from error
+            except OSError as error:
+                os.close(descriptor)
+                raise self._error(error) from error
+            os.close(descriptor)  # its holder removed it between our opening and our locking: once more
+
+    def _is_at_path(self, descriptor: int) -> bool:
+        """Return whether what `descriptor` has open still is the lock file that others will open."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def _held_message(self, path: Path, descriptor: int) -> str:
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""
+        by = f"process {holder}" if holder else "another process"
+        if holder == str(os.getpid()):
+            by = f"another run in this process ({holder})"
+        return (
+            f"the archive {str(path)!r} is being written by {by}, which holds {str(self.path)!r}. "
+            "Wait for that run to end, close or end it, or give this one another output_file."
+        )
+
+    def _error(self, error: OSError) -> ArchiveError:
+        return ArchiveError(error.errno, f"cannot lock the archive: {error.strerror}", str(self.path))
+
+
+def _call_in_children(method: WeakMethod[Callable[[], None]]) -> None:
+    """Have every forked child call `method` first; weakly, for a registration cannot be taken back."""
+
+    def call() -> None:
+        bound = method()
+        if bound is not None:
+            bound()
+
+    if hasattr(os, "register_at_fork"):  # not on Windows, which knows no fork
+        os.register_at_fork(after_in_child=call)

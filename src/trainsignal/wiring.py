@@ -1,0 +1,85 @@
+"""The wiring in words: each signal, who listens, in which order and how often, who reads and writes what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trainsignal.binding import Member
+from trainsignal.bus import Band, Bus, TrainSignal
+from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
+from trainsignal.frequency import Frequency, is_int
+from trainsignal.subscription import Subscription
+
+_HOOK_OF = {hook.signal: hook for hook in HOOKS}
+
+
+def describe(members: list[Member], bus: Bus, model: object) -> str:
+    """Return the wiring, before, during or after a run.
+
+    Args:
+        members: the callbacks in running order.
+        bus: with the handlers.
+        model: the sender.
+    """
+    lines = [f"signals of {type(model).__name__}, receivers in running order:"]
+    for signal in bus:
+        hook = _HOOK_OF.get(signal.name)
+        in_order = reversed(members) if signal.name == "run_closed" else members
+        rows = [
+            *_handlers(signal, Band.FIRST),
+            *(() if hook is None else _callbacks(in_order, hook)),
+            *_handlers(signal, Band.AFTER),
+        ]
+        if rows:
+            lines.append(f"  {signal.name}({', '.join(signal.spec.payload)})")
+            lines += [f"    {number}. {who:<32} {when}" for number, (who, when) in enumerate(rows, 1)]
+    series = list(_series(members))
+    if series:
+        lines += ["series:", *series]
+    return "\n".join(lines)
+
+
+def frequency_words(frequency: Frequency) -> str:
+    """Return when a frequency fires: "each time", "every 3", "at [0, 2]", "never"."""
+    if frequency is None:
+        return "never"
+    if is_int(frequency):
+        return "each time" if frequency == 1 else f"every {frequency}"
+    return f"at {frequency}"
+
+
+def _handlers(signal: TrainSignal, band: Band) -> Iterable[tuple[str, str]]:
+    for receiver in signal.receivers_in(band):
+        if isinstance(receiver, Subscription):
+            yield f"handler {receiver.name}", str(receiver.trigger)
+        else:
+            yield f"receiver {getattr(receiver, '__qualname__', repr(receiver))}", "each time"
+
+
+def _callbacks(members: Iterable[Member], hook: Hook) -> Iterable[tuple[str, str]]:
+    for member in members:
+        if hook.is_overridden(member.callback):
+            yield member.name, _when(member.callback, hook)
+
+
+def _when(callback: Callback, hook: Hook) -> str:
+    if hook.frequency is None:
+        return "each time"
+    words = frequency_words(getattr(callback, hook.frequency))
+    return f"{words}, as its should_fire says" if has_own_gate(callback, hook.frequency) else words
+
+
+def _series(members: list[Member]) -> Iterable[str]:
+    keys = dict.fromkeys(
+        str(key)
+        for member in members
+        for key in (*member.callback.writes, *member.callback.reads, *member.callback.optional_reads)
+    )
+    for key in keys:
+        writers = [member.name for member in members if key in member.callback.writes]
+        readers = [member.name for member in members if key in member.callback.reads]
+        readers += [
+            f"{member.name} (if there)" for member in members if key in member.callback.optional_reads
+        ]
+        line = f"  {key:<24} written by {', '.join(writers) or 'nobody'}"
+        yield f"{line}, read by {', '.join(readers)}" if readers else line
