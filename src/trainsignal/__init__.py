@@ -1,5 +1,6 @@
 """trainsignal: an event bus for machine-learning training loops, with neon's callback API."""
 
+from trainsignal import keys
 from trainsignal.bus import Bus
 from trainsignal.callback import Callback
 from trainsignal.callbacks import (
@@ -34,4 +35,5 @@ __all__ = [
     "TrainLoggerCallback",
     "TrainSignalError",
     "TrainingRun",
+    "keys",
 ]

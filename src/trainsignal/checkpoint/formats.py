@@ -90,7 +90,7 @@ def save_state(state: object, path: str | os.PathLike[str]) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as temporary:
             chosen.write(tree, temporary)
-    except (OSError, RuntimeError) as error:  # h5py raises either
+    except OSError as error:
         raise CheckpointError(
             f"cannot write the checkpoint {str(target)!r}: {error}. What was there before is whole. Check "
             "the free space and the permissions of its folder, or choose another path."

@@ -6,6 +6,7 @@ Datasets are contiguous and uncompressed, so that what a file can ask of the mem
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,18 @@ _h5py: Any = h5py  # its stubs know neither links nor where a dataset is stored
 def write_arrays(path: Path, skeleton: str, arrays: Mapping[str, Array]) -> None:
     """Write a new file at `path`.
 
+    The file is built in memory first, which takes as much again as the state: HDF5 2.0 that meets a full disk
+    itself can take the process with it (a segmentation fault when its datasets are closed).
+
     Raises:
-        OSError, RuntimeError: HDF5 could not write it.
+        OSError: the disk is full, or the folder is not writable.
     """
-    with _h5py.File(path, "w") as file:
+    image = io.BytesIO()
+    with _h5py.File(image, "w") as file:
         file.create_dataset(_SKELETON, data=np.bytes_(skeleton))
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
+    path.write_bytes(image.getbuffer())
 
 
 @contextlib.contextmanager

@@ -44,8 +44,6 @@ def read(path: Path) -> Any:
     with path.open("rb") as stream:
         try:
             return _Unpickler(stream, encoding=_TEXT_ENCODING).load()
-        except OSError:
-            raise
         except Exception as error:  # the code of a pickle, whole or damaged, may raise anything
             raise DamagedError(f"unpickling it fails with {type(error).__name__}: {error}") from error
 

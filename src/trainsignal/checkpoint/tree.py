@@ -124,14 +124,15 @@ def _plain_text(value: str) -> str:
 
 def _plain_dict(value: Mapping[Any, Any], path: str, depth: int) -> dict[str | int, Any]:
     result: dict[str | int, Any] = {}
-    for key, child in value.items():
+    for given, child in value.items():
+        key = given.item() if is_scalar(given) else given
         if isinstance(key, str):
             plain_key: str | int = _plain_text(key)
         elif isinstance(key, int) and not isinstance(key, bool):
             plain_key = int(key)
         else:
             raise _refusal(
-                path, f"a dict key must be a str or an int, not {key!r}. Convert it before saving."
+                path, f"a dict key must be a str or an int, not {given!r}. Convert it before saving."
             )
         result[plain_key] = _plain(child, child_path(path, plain_key), depth + 1)
     return result

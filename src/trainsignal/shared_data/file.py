@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import h5py
 import numpy as np
@@ -195,6 +195,9 @@ class SharedData(SharedGroup, h5py.File):
             self._archive.publish()
         self.release()
         super().close()
+
+    def __enter__(self) -> Self:
+        return self
 
     def _read_image(self) -> bytes:
         self._store.write_back()

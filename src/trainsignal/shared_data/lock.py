@@ -56,7 +56,7 @@ class ArchiveLock:
 
     def _leave_to_parent(self) -> None:
         """Close this process' descriptor without unlocking; the parent's lock stands."""
-        self._close()
+        self._close()  # pragma: no cover - runs in forked children only
 
     def _acquired(self, path: Path) -> int:
         """Return the descriptor of the lock file, locked and holding our process id."""
@@ -104,10 +104,10 @@ class ArchiveLock:
 def _call_in_children(method: WeakMethod[Callable[[], None]]) -> None:
     """Have every forked child call `method` first; weakly, for a registration cannot be taken back."""
 
-    def call() -> None:
+    def call() -> None:  # pragma: no cover - runs in forked children only
         bound = method()
         if bound is not None:
             bound()
 
-    if hasattr(os, "register_at_fork"):  # not on Windows, which knows no fork
+    if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
         os.register_at_fork(after_in_child=call)

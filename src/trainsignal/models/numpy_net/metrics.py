@@ -1,0 +1,135 @@
+"""Metrics with neon's names: the mean of each value over the columns of a minibatch.
+
+Each is called as `metric(outputs, targets, calcrange)` with arrays (classes, columns), targets one-hot, and
+gives one number for each of `metric_names`; `calcrange` is the slice of columns that count. `directions` says
+of each name whether lower ("min") or higher ("max") is better. No metric changes what it is given.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import numpy as np
+
+from trainsignal.errors import ConfigurationError
+from trainsignal.models.numpy_net.arrays import Floats, check_same_shape, safe_log
+
+Direction = Literal["min", "max"]
+EVERY_COLUMN = slice(0, None)
+
+
+class Metric(ABC):
+    """One or more values computed from outputs and targets.
+
+    Args:
+        directions: "min" or "max" for each value's name, in the order of the values.
+    """
+
+    def __init__(self, directions: dict[str, Direction]) -> None:
+        self.metric_names = list(directions)
+        self.directions = directions
+
+    def __call__(self, outputs: Floats, targets: Floats, calcrange: slice = EVERY_COLUMN) -> Floats:
+        """Return (values,) float32.
+
+        Raises:
+            DataError: the shapes of outputs and targets differ.
+        """
+        check_same_shape(outputs, targets)
+        return self._values(outputs[:, calcrange], targets[:, calcrange])
+
+    @abstractmethod
+    def _values(self, outputs: Floats, targets: Floats) -> Floats:
+        """Return the (values,) of columns that all count."""
+
+
+class Misclassification(Metric):
+    """Share of the columns whose largest output is not of the target's class."""
+
+    def __init__(self) -> None:
+        super().__init__({"Top1Misclass": "min"})
+
+    def _values(self, outputs: Floats, targets: Floats) -> Floats:
+        return np.array([(outputs.argmax(axis=0) != targets.argmax(axis=0)).mean()], np.float32)
+
+
+class Accuracy(Metric):
+    """Share of the columns whose largest output is of the target's class."""
+
+    def __init__(self) -> None:
+        super().__init__({"Accuracy": "max"})
+
+    def _values(self, outputs: Floats, targets: Floats) -> Floats:
+        return np.array([(outputs.argmax(axis=0) == targets.argmax(axis=0)).mean()], np.float32)
+
+
+class TopKMisclassification(Metric):
+    """Logistic loss, and shares of the columns whose class is not the best and not one of the best `k`.
+
+    Classes with equal outputs share the places that are left, as in neon: of three that tie for the first
+    place, each has it with probability 1/3.
+
+    Args:
+        k: number of classes, 1 or more.
+
+    Raises:
+        ConfigurationError: `k` is less than 2, which `Top1Misclass` is already.
+    """
+
+    def __init__(self, k: int) -> None:
+        if k < 2:
+            raise ConfigurationError(f"k={k!r} must be 2 or more; Misclassification() is the metric for k=1.")
+        super().__init__({"LogLoss": "min", "Top1Misclass": "min", f"Top{k}Misclass": "min"})
+        self.k = k
+
+    def _values(self, outputs: Floats, targets: Floats) -> Floats:
+        correct = (outputs * targets).sum(axis=0)  # the output of each column's target class
+        better = (outputs > correct).sum(axis=0)
+        equal = (outputs == correct).sum(axis=0)
+        top1, topk = (1 - np.clip((places - better) / equal, 0, 1) for places in (1, self.k))
+        return np.array([-safe_log(correct).mean(), top1.mean(), topk.mean()], np.float32)
+
+
+class PrecisionRecall(Metric):
+    """Precision and recall of the minibatch, each the mean over the classes.
+
+    `outputs`, (num_classes, 2) float32, holds precision and recall of each class at the last call.
+
+    Args:
+        num_classes: number of classes, 1 or more.
+        binarize: take each column's largest output as 1 and the others as 0; without it, the outputs must
+            be 0 and 1 already, or count in shares.
+        epsilon: added to each denominator, so that a class that does not occur divides by no zero.
+
+    Raises:
+        ConfigurationError: `num_classes` is less than 1, or `epsilon` not greater than 0.
+    """
+
+    def __init__(self, num_classes: int, binarize: bool = False, epsilon: float = 1e-6) -> None:
+        if num_classes < 1:
+            raise ConfigurationError(f"num_classes={num_classes!r} must be 1 or more.")
+        if not epsilon > 0:
+            raise ConfigurationError(f"epsilon={epsilon!r} must be greater than 0: it keeps 0/0 out.")
+        super().__init__({"Precision": "max", "Recall": "max"})
+        self.num_classes = num_classes
+        self.binarize = binarize
+        self.epsilon = epsilon
+        self.outputs = np.zeros((num_classes, 2), np.float32)
+
+    def _values(self, outputs: Floats, targets: Floats) -> Floats:
+        if len(outputs) != self.num_classes:
+            raise ConfigurationError(
+                f"PrecisionRecall(num_classes={self.num_classes!r}) was given {len(outputs)} classes. "
+                f"Make it with num_classes={len(outputs)}."
+            )
+        predicted = outputs
+        if self.binarize:
+            predicted = np.zeros_like(outputs)
+            predicted[outputs.argmax(axis=0), np.arange(outputs.shape[1])] = 1
+        true_positives = (predicted * targets).sum(axis=1)
+        precision = true_positives / (predicted.sum(axis=1) + self.epsilon)
+        recall = true_positives / (targets.sum(axis=1) + self.epsilon)
+        self.outputs = np.stack([precision, recall], axis=1)
+        means: Floats = self.outputs.mean(axis=0)
+        return means

@@ -1,0 +1,296 @@
+"""`Model`: neon's training loop, evaluation and saved state over a `Sequential` of layers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainsignal.checkpoint import load_state
+from trainsignal.errors import CheckpointError, DataError, RunStateError
+from trainsignal.models.numpy_net.arrays import Floats, Shape, feature_count
+from trainsignal.models.numpy_net.container import Sequential
+from trainsignal.models.numpy_net.costs import GeneralizedCost
+from trainsignal.models.numpy_net.evaluation import all_outputs, mean_values
+from trainsignal.models.numpy_net.layer_state import Entry, layer_description, layer_state, load_layers
+from trainsignal.models.numpy_net.layers import Layer
+from trainsignal.models.numpy_net.model_state import model_description, read_state
+from trainsignal.models.numpy_net.optimizers import Optimizer
+from trainsignal.models.numpy_net.protocols import CanClose, CanStop, ColumnMetric, DataSet, FitCallbacks
+
+
+class Model:
+    """A network with neon's surface.
+
+    Args:
+        layers: layers and lists of layers such as `Affine`, in order.
+        name: what the user calls the model.
+        seed: seed of the generator that the parameters are drawn from.
+
+    Raises:
+        ConfigurationError: the layers cannot stand in this order; see `Sequential`.
+    """
+
+    def __init__(
+        self, layers: Iterable[Layer | Iterable[Layer]], name: str | None = None, *, seed: int = 0
+    ) -> None:
+        self.layers = Sequential(layers)
+        self.name = name
+        self.seed = seed
+        self.rng = np.random.RandomState(seed)  # neon's kind of generator: its saved states can be loaded
+        self.cost: GeneralizedCost | None = None
+        self.optimizer: Optimizer | None = None
+        self.train_input_shape: Shape | None = None
+        """Shape of one sample; None until the model is initialized."""
+        self.nbatches = 0
+        """Minibatches of the current epoch."""
+        self.ndata = 0
+        self.total_cost = np.zeros((1, 1), np.float32)
+        """(1, 1) float32: within an epoch the sum of its costs so far, from its end on their mean."""
+        self.finished = False
+        """Set to True, it ends training after the current epoch."""
+        self.epoch_index = 0
+        """0-based index of the current epoch, over all fits; between fits the number of completed ones."""
+        self._minibatches_are_done = False  # of epoch `epoch_index`, which has not ended yet
+
+    @property
+    def initialized(self) -> bool:
+        """Whether the parameters exist."""
+        return self.train_input_shape is not None
+
+    @property
+    def layers_to_optimize(self) -> list[Layer]:
+        """The layers with parameters that the optimizer updates."""
+        return self.layers.layers_to_optimize
+
+    def initialize(self, dataset: DataSet, cost: GeneralizedCost | None = None) -> None:
+        """Allocate the parameters for samples of `dataset`, unless they exist, and take `cost`.
+
+        Raises:
+            ConfigurationError: the cost does not belong to the last layer.
+            DataError: the parameters exist, for samples of another shape.
+        """
+        if cost is not None:
+            cost.initialize(self.layers.layers[-1])
+            self.cost = cost
+        if self.train_input_shape is None:
+            self.layers.configure(dataset.shape, self.rng)
+            self.train_input_shape = dataset.shape
+        elif dataset.shape != self.train_input_shape:
+            raise DataError(
+                f"samples of the data set have shape {dataset.shape!r}, the model was made for "
+                f"{self.train_input_shape!r}. Give the data set that lshape, or make a new model."
+            )
+
+    def fit(
+        self,
+        dataset: DataSet,
+        cost: GeneralizedCost,
+        optimizer: Optimizer,
+        num_epochs: int,
+        callbacks: FitCallbacks,
+    ) -> None:
+        """Train until `num_epochs` epochs are complete, those of earlier fits included.
+
+        Unlike neon, `total_cost` is divided by the number of minibatches done in the epoch, not by that of
+        the next one, and a fit after one that `finished` ended trains again.
+
+        Args:
+            dataset: training set; iterated once an epoch.
+            cost: becomes `self.cost`.
+            optimizer: becomes `self.optimizer`.
+            num_epochs: total over all fits.
+            callbacks: any object with neon's six methods. Where it is a context manager too, training runs
+                inside it, so that it is closed when training raises. Where it has `should_stop() -> bool`,
+                it is asked after each minibatch and before each epoch; True ends the epoch there and
+                training after it.
+
+        Raises:
+            ConfigurationError: the cost does not belong to the last layer.
+            DataError: an epoch has no minibatch, or a minibatch does not fit the network.
+        """
+        self.finished = False
+        self._minibatches_are_done = False
+        self.nbatches, self.ndata = dataset.nbatches, dataset.ndata
+        self.total_cost = np.zeros((1, 1), np.float32)
+        self.optimizer = optimizer
+        self.initialize(dataset, cost)
+        should_stop = callbacks.should_stop if isinstance(callbacks, CanStop) else _never
+        with callbacks if isinstance(callbacks, CanClose) else contextlib.nullcontext():
+            callbacks.on_train_begin(num_epochs)
+            while self.epoch_index < num_epochs and not self.finished and not should_stop():
+                self.nbatches = dataset.nbatches
+                callbacks.on_epoch_begin(self.epoch_index)
+                self._epoch_fit(dataset, callbacks, should_stop)
+                self._minibatches_are_done = True
+                callbacks.on_epoch_end(self.epoch_index)
+                self.epoch_index += 1
+                self._minibatches_are_done = False
+            callbacks.on_train_end()
+
+    def _epoch_fit(self, dataset: DataSet, callbacks: FitCallbacks, should_stop: Callable[[], bool]) -> None:
+        """Train on the minibatches of one epoch and leave their mean cost in `total_cost`."""
+        epoch = self.epoch_index
+        cost_sum, minibatches = 0.0, 0
+        for minibatch, (x, t) in enumerate(dataset):
+            callbacks.on_minibatch_begin(epoch, minibatch)
+            cost_sum += self._train_on(x, t)
+            minibatches = minibatch + 1
+            self.total_cost[...] = cost_sum
+            callbacks.on_minibatch_end(epoch, minibatch)
+            if should_stop():
+                break
+        if not minibatches:
+            raise DataError(
+                f"the data set yielded no minibatch in epoch {epoch}. It is iterated once an epoch: "
+                "a generator, which can be iterated only once, will not do."
+            )
+        self.total_cost[...] = cost_sum / minibatches
+
+    def _train_on(self, x: Floats, t: Floats) -> float:
+        """Update the parameters by one minibatch, (features, columns) each; return its cost before that."""
+        cost, optimizer = self.cost, self.optimizer
+        assert cost is not None  # fit has set both
+        assert optimizer is not None
+        outputs = self.fprop(x)
+        minibatch_cost = cost.get_cost(outputs, t)
+        self.bprop(cost.get_errors(outputs, t))
+        optimizer.optimize(self.layers_to_optimize, epoch=self.epoch_index, batch_size=x.shape[1])
+        return minibatch_cost
+
+    def fprop(self, x: Floats, inference: bool = False) -> Floats:
+        """Return the outputs, (features, columns) float32, for inputs `x`, (features, columns).
+
+        With `inference`, batch normalization uses its running averages, and no state changes.
+
+        Raises:
+            RunStateError: the model is not initialized.
+            DataError: `x` has not the number of features that the model was made for.
+        """
+        if self.train_input_shape is None:
+            raise RunStateError(
+                "the model has no parameters yet: call model.initialize(dataset) or fit first."
+            )
+        features = feature_count(self.train_input_shape)
+        if x.ndim != 2 or len(x) != features:
+            raise DataError(
+                f"inputs have shape {x.shape}, expected ({features}, columns): one column a sample, with the "
+                "features that the model was made for."
+            )
+        return self.layers.fprop(x, inference)
+
+    def bprop(self, delta: Floats) -> Floats:
+        """Set all gradients from the cost's derivative by the outputs of the last training `fprop`."""
+        return self.layers.bprop(delta)
+
+    def eval(self, dataset: DataSet, metric: ColumnMetric) -> Floats:
+        """Return the mean of each of the metric's values over the samples, (values,) float32.
+
+        Samples that only fill up the last minibatch do not count. The data set is left where it was, and
+        `cost` untouched.
+
+        Raises:
+            ConfigurationError: `metric` is a class.
+            DataError: the data set yields no minibatch, or its samples do not fit the model.
+        """
+        return mean_values(self._infer, dataset, metric)
+
+    def get_outputs(self, dataset: DataSet) -> Floats:
+        """Return the outputs for all samples in order, (samples, features) float32.
+
+        Raises:
+            DataError: the data set yields no minibatch, or its samples do not fit the model.
+        """
+        return all_outputs(self._infer, dataset)
+
+    def _infer(self, x: Floats) -> Floats:
+        return self.fprop(x, inference=True)
+
+    def serialize(self, *, keep_states: bool = True) -> dict[str, Any]:
+        """Return parameters, optimizer state, random state and position as plain values and array copies.
+
+        The structure is neon's. `epoch_index` counts an epoch once its last minibatch is done, so that it is
+        right in callbacks at an epoch's end, and after training as well.
+
+        Args:
+            keep_states: False leaves out the optimizer's state.
+
+        Raises:
+            RunStateError: the model is not initialized.
+        """
+        if not self.initialized:
+            raise RunStateError(
+                "the model has no parameters yet: call model.initialize(dataset) or fit first."
+            )
+        return self._describe([layer_state(layer, keep_states) for layer in self.layers.layers]) | {
+            "epoch_index": self.epoch_index + self._minibatches_are_done,
+            "train_input_shape": self.train_input_shape,
+        }
+
+    def get_description(self) -> dict[str, Any]:
+        """Return what `serialize` does, without parameters, optimizer state and position."""
+        return self._describe([layer_description(layer) for layer in self.layers.layers])
+
+    def _describe(self, entries: list[Entry]) -> dict[str, Any]:
+        return model_description(
+            self.layers, entries, self.seed, self.rng, cost=self.cost, optimizer=self.optimizer
+        )
+
+    def deserialize(self, state: Mapping[str, Any], *, load_states: bool = True) -> None:
+        """Take back what `serialize` gave, or neon's own: parameters, random state and position.
+
+        A model that is not initialized is made for the samples that the saved one was trained on. Nothing
+        changes unless everything fits.
+
+        Args:
+            state: what `serialize` gave.
+            load_states: also take the optimizer's state.
+
+        Raises:
+            CheckpointError: `state` is no model's, or of a model with other layers.
+        """
+        saved = read_state(state)
+        shape = self.train_input_shape or saved.input_shape
+        if shape is None:
+            raise CheckpointError(
+                "the state does not say the shape of a sample (train_input_shape), which the layers' sizes "
+                "follow from. Call model.initialize(train_set) before loading."
+            )
+        if not self.initialized:
+            self.layers.configure(shape, self.rng)
+        load_layers(self.layers.layers, saved.layers, load_states)
+        self.train_input_shape, self.rng = shape, saved.rng
+        if saved.epoch_index is not None:
+            self.epoch_index = saved.epoch_index
+            self._minibatches_are_done = False
+
+    def load_params(
+        self,
+        source: Mapping[str, Any] | str | Path,
+        load_states: bool = True,
+        *,
+        trust_pickle: bool = False,
+    ) -> None:
+        """Take the state in a dict, as `deserialize`, or in a checkpoint file.
+
+        Args:
+            source: the state, or the path of a file.
+            load_states: also take the optimizer's state.
+            trust_pickle: read a pickle such as neon's .prm, which can run code: only for a file that you
+                or someone you trust wrote.
+
+        Raises:
+            CheckpointError: the file cannot be read, or its state does not fit the model.
+        """
+        state = source if isinstance(source, Mapping) else load_state(source, trust_pickle=trust_pickle)
+        self.deserialize(state, load_states=load_states)
+
+    def __str__(self) -> str:
+        return f"Network Layers:\n{self.layers.nested_str()}"
+
+
+def _never() -> bool:
+    return False

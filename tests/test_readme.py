@@ -1,0 +1,65 @@
+"""Every code block of the README runs, in order, in an empty folder."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_every_code_block_is_python() -> None:
+    languages = {language for language, _ in FENCE.findall(README.read_text("utf-8"))}
+
+    assert languages == {"python"}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any], Path]:
+    """Return what the blocks printed, the names that they left, and the folder in which they ran."""
+    folder = tmp_path_factory.mktemp("readme")
+    names: dict[str, Any] = {}
+    printed = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        for _, block in FENCE.findall(README.read_text("utf-8")):
+            exec(compile(block, str(README), "exec"), names)
+    return printed.getvalue(), names, folder
+
+
+def test_handler_of_every_second_epoch_and_of_the_series_were_called(
+    ran: tuple[str, dict[str, Any], Path],
+) -> None:
+    printed = ran[0]
+
+    assert [int(one) for one in re.findall(r"^epoch (\d+): loss", printed, re.MULTILINE)] == [1, 3]
+    assert [int(one) for one in re.findall(r"^(\d+) 0\.\d+$", printed, re.MULTILINE)] == [0, 1, 2, 3]
+
+
+def test_neon_callback_wrote_its_dataset(ran: tuple[str, dict[str, Any], Path]) -> None:
+    assert (ran[2] / "best.h5").exists()
+    assert "run          stopped by" not in ran[0].partition("closed:")[0]
+
+
+def test_hand_written_loop_was_recorded(ran: tuple[str, dict[str, Any], Path]) -> None:
+    with h5py.File(ran[2] / "sgd.h5") as archive:
+        assert archive["cost/train"].shape == (135,)
+        assert archive["config"].attrs["exit_reason"] == "completed"
+
+
+def test_own_callback_stopped_the_run(ran: tuple[str, dict[str, Any], Path]) -> None:
+    run = ran[1]["callbacks"].run
+
+    assert "closed: stopped" in ran[0]
+    assert run.votes[0].author == "StopBelow"
+    assert run.epochs_complete < 20
+
+
+def test_archive_of_the_first_run_is_complete(ran: tuple[str, dict[str, Any], Path]) -> None:
+    with h5py.File(ran[2] / "run.h5") as archive:
+        assert archive["config"].attrs["exit_reason"] == "completed"
+        assert archive["cost/loss"].shape == (4,)
