@@ -46,7 +46,7 @@ def test_neon_callback_wrote_its_dataset(ran: tuple[str, dict[str, Any], Path]) 
 
 
 def test_hand_written_loop_was_recorded(ran: tuple[str, dict[str, Any], Path]) -> None:
-    with h5py.File(ran[2] / "sgd.h5") as archive:
+    with h5py.File(str(ran[2] / "sgd.h5")) as archive:
         assert archive["cost/train"].shape == (135,)
         assert archive["config"].attrs["exit_reason"] == "completed"
 
@@ -60,6 +60,6 @@ def test_own_callback_stopped_the_run(ran: tuple[str, dict[str, Any], Path]) -> 
 
 
 def test_archive_of_the_first_run_is_complete(ran: tuple[str, dict[str, Any], Path]) -> None:
-    with h5py.File(ran[2] / "run.h5") as archive:
+    with h5py.File(str(ran[2] / "run.h5")) as archive:
         assert archive["config"].attrs["exit_reason"] == "completed"
         assert archive["cost/loss"].shape == (4,)
