@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, TextIO
-
-from tqdm.std import tqdm
 
 from trainsignal import keys
 from trainsignal.callback import Callback, ExitReason, run_of
@@ -54,11 +53,12 @@ class ProgressBarCallback(Callback):
         self.update_thresh_s = update_thresh_s
         self._chosen_stream = stream
         self._clock = clock
+        self._line: Any = None
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
         self._run = run_of(self)
         self._stream = sys.stdout if self._chosen_stream is None else self._chosen_stream
-        self._line: Any = None
+        self._line = None
 
     def on_epoch_begin(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         total = self._run.minibatches_per_epoch
@@ -67,6 +67,8 @@ class ProgressBarCallback(Callback):
 
             self._line = _moving(notebook_tqdm, epoch, total, self._stream)
         elif self._stream.isatty():
+            from tqdm.std import tqdm  # half of the time that `import trainsignal` would take
+
             self._line = _moving(tqdm, epoch, total, self._stream)
         else:
             self._line = PlainLine(epoch, total, self._stream)
@@ -74,15 +76,17 @@ class ProgressBarCallback(Callback):
         self._done = 0
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
+        if self._line is None:  # the epoch began unseen, at another frequency
+            return
         self._done = minibatch + 1
         now = self._clock()
-        if now - self._drawn >= self.update_thresh_s and self._line is not None:
+        if now - self._drawn >= self.update_thresh_s:
             self._drawn = now
             self._show(callback_data)
             self._line.refresh()
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
-        if self._line is None:  # the epoch began unseen, at another frequency
+        if self._line is None:
             return
         loss = self._get_cached_epoch_loss(callback_data, model, epoch, "loss")
         if loss is not None:
@@ -97,21 +101,24 @@ class ProgressBarCallback(Callback):
     def on_run_closed(
         self, callback_data: SharedData, model: Any, reason: ExitReason, error: BaseException | None
     ) -> None:
-        self._end_line()
+        if self._line is not None:  # the epoch was cut short
+            self._show(callback_data)
+            self._end_line()
 
     def _show(self, callback_data: SharedData) -> None:
         """Give the line what it shows."""
         line = self._line
         line.n = self._done
         line.elapsed_s = self._clock() - self._began
-        if self._done and keys.TRAIN_COST in callback_data:
+        if not self._done:
+            return
+        with contextlib.suppress(KeyError, IndexError):  # nobody writes it, or not at this minibatch
             cost = callback_data[keys.TRAIN_COST][self._run.minibatches_complete + self._done - 1]
             line.cost_text = f", {cost:.2f} cost"
 
     def _end_line(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        self._line.close()
+        self._line = None
 
 
 class PlainLine:

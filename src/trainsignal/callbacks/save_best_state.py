@@ -9,7 +9,7 @@ from trainsignal import keys
 from trainsignal.abilities import CanSerialize
 from trainsignal.callback import Callback
 from trainsignal.checkpoint import CheckpointHistory
-from trainsignal.checkpoint.saving import save_and_tell
+from trainsignal.saving import save_and_tell
 from trainsignal.shared_data import SharedData
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from trainsignal.abilities import CanSerialize
-from trainsignal.callback import Callback, ExitReason
+from trainsignal.callback import Callback, ExitReason, run_of
 from trainsignal.checkpoint import CheckpointHistory
-from trainsignal.checkpoint.saving import save_and_tell
+from trainsignal.saving import save_and_tell
 from trainsignal.frequency import Frequency
 from trainsignal.shared_data import SharedData
 
@@ -40,10 +40,6 @@ class SerializeModelCallback(Callback):
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
         self._checkpoints = CheckpointHistory(self.save_path, self.history)
-        self._epoch = 0
-
-    def on_epoch_begin(self, callback_data: SharedData, model: Any, epoch: int) -> None:
-        self._epoch = epoch
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         self._save(model, epoch)
@@ -51,8 +47,10 @@ class SerializeModelCallback(Callback):
     def on_run_closed(
         self, callback_data: SharedData, model: Any, reason: ExitReason, error: BaseException | None
     ) -> None:
-        if reason in ("interrupted", "preempted"):
-            self._save(model, self._epoch)
+        run = run_of(self)
+        has_trained = run.minibatches_complete + run.epoch_minibatches > 0
+        if has_trained and reason in ("interrupted", "preempted"):
+            self._save(model, run.epoch)
 
     def _save(self, model: Any, epoch: int) -> None:
         state = model.serialize(keep_states=True)

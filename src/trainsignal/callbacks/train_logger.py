@@ -17,7 +17,7 @@ _logger = logging.getLogger(__name__)
 class TrainLoggerCallback(Callback):
     """Logs the model at the begin, and costs as its frequencies say, at level INFO, in neon's words.
 
-    The training cost of an epoch is `model.total_cost`, or else the mean of what the loop set as `run.cost`.
+    The training cost of an epoch is the mean of what the loop set as `run.cost`, or else `model.total_cost`.
     """
 
     optional_reads = (keys.TRAIN_COST, keys.LOSS)
@@ -31,15 +31,17 @@ class TrainLoggerCallback(Callback):
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
         run = run_of(self)
-        if keys.TRAIN_COST in callback_data:
+        try:
             cost = callback_data[keys.TRAIN_COST][run.minibatches_complete + minibatch]
-        else:
+        except (KeyError, IndexError):  # nobody writes it, or not at this minibatch
             cost = run.cost
         _logger.info("Epoch %d Minibatch %d complete. Train cost: %f", epoch, minibatch, cost)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         parts = [f"Epoch {epoch} complete."]
-        cost = to_float(model.total_cost) if isinstance(model, HasTotalCost) else run_of(self).epoch_cost
+        cost = run_of(self).epoch_cost
+        if cost is None and isinstance(model, HasTotalCost):
+            cost = to_float(model.total_cost)
         if cost is not None:
             parts.append(f"Train Cost {cost:f}.")
         loss = self._get_cached_epoch_loss(callback_data, model, epoch, "loss")

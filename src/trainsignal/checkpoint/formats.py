@@ -70,8 +70,6 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 def save_state(state: object, path: str | os.PathLike[str]) -> Path:
     """Write `state` to `path`, whole or not at all: a kill at any moment leaves the old file or the new one.
 
-    Folders that are missing are made, as neon does.
-
     Args:
         state: nested dict, list, tuple, str, bytes, int, float, bool, None, NumPy arrays and scalars.
         path: its suffix chooses the format; ~ and $VARIABLES are expanded.
@@ -87,7 +85,6 @@ def save_state(state: object, path: str | os.PathLike[str]) -> Path:
     chosen = _format_of(target)
     tree = plain(state)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as temporary:
             chosen.write(tree, temporary)
     except OSError as error:

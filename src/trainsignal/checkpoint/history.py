@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trainsignal.checkpoint.formats import check_suffix, expanded, save_state
 from trainsignal.errors import CheckpointError, ConfigurationError
-from trainsignal.files import check_target, keep_aside, replacing
+from trainsignal.files import check_target, keep_aside, remove_stale, replacing
 
 
 class CheckpointHistory:
@@ -36,10 +36,11 @@ class CheckpointHistory:
         self.path = expanded(path)
         self.history = max(1, _checked(history))
         check_suffix(self.path)
-        _check_place(self.path)
+        check_target(self.path, "the checkpoint")
         self._numbered: list[Path] = []  # those of this run, oldest first
         self._owns_path = resumed
         self._adopts_earlier = resumed
+        self._has_saved = False
 
     def save(self, state: object, epoch: int) -> Path:
         """Write `state` as the checkpoint of `epoch`, and remove the oldest.
@@ -55,6 +56,9 @@ class CheckpointHistory:
             CheckpointError: it cannot be written, or the oldest cannot be removed; earlier ones are whole.
         """
         try:
+            if not self._has_saved:
+                remove_stale(self.path)  # what a killed run left half-written
+                self._has_saved = True
             return self._save_alone(state) if self.history == 1 else self._save_numbered(state, epoch)
         except CheckpointError:
             raise
@@ -103,13 +107,6 @@ def _checked(history: int) -> int:
             f"history={history!r} is no number of checkpoints to keep. Give an int of at least 1."
         )
     return count
-
-
-def _check_place(path: Path) -> None:
-    """Refuse a path that could not be written later; folders that are missing will be made."""
-    while not path.parent.exists():
-        path = path.parent
-    check_target(path, "the checkpoint")
 
 
 def _numbered_before(path: Path, epoch: int) -> list[Path]:

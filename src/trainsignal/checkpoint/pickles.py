@@ -18,7 +18,7 @@ from trainsignal.checkpoint.packing import DamagedError
 from trainsignal.checkpoint.tree import is_array, is_scalar
 
 _PROTOCOL = 2
-"""neon's own, the newest that Python 2 reads."""
+"""neon's own, the newest that Python 2 reads. Arrays of the other byte order come back in the machine's."""
 
 _TEXT_ENCODING = "latin1"
 """How strings of Python 2 are decoded: the one encoding in which its arrays survive."""

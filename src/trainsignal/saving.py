@@ -1,4 +1,4 @@
-"""How callbacks save: the archive first, then the checkpoint, then the signal; a full disk ends no training."""
+"""How callbacks save: the archive first, then the checkpoint, then the signal. A full disk ends no run."""
 
 from __future__ import annotations
 
