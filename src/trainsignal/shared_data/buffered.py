@@ -108,8 +108,8 @@ class BufferedDataset(h5py.Dataset):
         if type(args) is int and type(val) in _SCALARS:
             place = args - self._start
             if 0 <= place < self._room:
-                self._values[place] = val
                 self._is_dirty = True
+                self._values[place] = val
                 if place >= self._used:
                     self._used = place + 1
                 if self._receivers:
@@ -133,9 +133,9 @@ class BufferedDataset(h5py.Dataset):
         """Write back and drop the window."""
         if self._room:
             self.write_back()
-            self._values = _NO_ROWS
             self._start = self._used = self._room = 0
-            del self._store.buffered[self._identity]
+            self._values = _NO_ROWS
+            self._store.buffered.pop(self._identity, None)
 
     def question_receivers(self) -> None:
         """Look up anew who subscribed before notifying again; links or subscriptions may have changed."""
@@ -169,8 +169,8 @@ class BufferedDataset(h5py.Dataset):
             in_window = 0 <= args - self._start < self._room
             if row is not None and (in_window or self._move_window(args, to_write=True)):
                 place = args - self._start
-                self._values[place] = row
                 self._is_dirty = True
+                self._values[place] = row
                 self._used = max(self._used, place + 1)
                 if self._receivers:
                     self._notify(self._values[place])
@@ -196,25 +196,23 @@ class BufferedDataset(h5py.Dataset):
         return type(args) is int and args >= 0 and self._has_rows
 
     def _move_window(self, row: int, *, to_write: bool) -> bool:
-        """Have the window hold `row`; return False, nothing changed, if it does not exist or is too long."""
+        """Have the window hold `row`; return False, with no window, if it does not exist or is too long."""
+        self.settle()
         rows, *columns = self._plain.shape
-        rows = max(rows, self._start + self._used)
         capacity = WINDOW_BYTES // max(1, math.prod(columns) * self._dtype.itemsize)
         if not capacity or (row >= rows and not (to_write and self._grows)):
             return False
-        self.settle()
         start = row - row % capacity
         used = max(0, min(rows - start, capacity))
+        values = self._plain[start : start + used]
         if self._grows:
-            self._room = capacity
             fill = self._plain.fillvalue  # type: ignore[attr-defined]  # unknown to h5py-stubs
-            self._values = np.full((capacity, *columns), fill, self._dtype)
-            self._values[:used] = self._plain[start : start + used]
-        else:
-            self._room = used
-            self._values = self._plain[start : start + used]
-        self._start, self._used = start, used
+            missing = np.full((capacity - used, *columns), fill, self._dtype)
+            values = np.concatenate((values, missing), dtype=self._dtype)
+        # The room last, for the window is valid from then on, should a signal interrupt us.
         self._store.buffered[self._identity] = self
+        self._values, self._start, self._used = values, start, used
+        self._room = len(values)
         return True
 
     def _as_row(self, value: Any) -> npt.NDArray[Any] | None:

@@ -6,25 +6,19 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import h5py
-import numpy as np
 import numpy.typing as npt
 
-from trainsignal.errors import ConfigurationError, WiringError
-from trainsignal.keys import Numbered
+from trainsignal.errors import WiringError
 from trainsignal.shared_data.archive import Archive, save_image
 from trainsignal.shared_data.buffered import BufferedDataset
 from trainsignal.shared_data.group import SharedGroup
 from trainsignal.shared_data.lowlevel import image_bytes, new_image_id
+from trainsignal.shared_data.series import free_key, layout
 from trainsignal.shared_data.store import Store
 from trainsignal.shared_data.subscriptions import SeriesHandler, Stamp, Subscription
-
-LARGEST_PLANNED_ROWS: Final = 2**22
-"""A series of more rows starts empty, for a run so long will hardly reach its end."""
-
-CHUNK_BYTES: Final = 16 * 1024
 
 
 class SharedData(SharedGroup, h5py.File):
@@ -79,34 +73,23 @@ class SharedData(SharedGroup, h5py.File):
         Args:
             key: its path. A `keys.Numbered` that is taken becomes "<key>_2", "<key>_3"; the `name` of
                 the result tells.
-            rows: how many are expected; None, or more than `LARGEST_PLANNED_ROWS`, starts with none.
+            rows: how many are expected; None, or more than 4 million (2**22), starts with none.
             columns: shape of one row; () for a number.
             dtype: missing is NaN where it is floating, 0 where integer.
             attributes: attributes of the dataset, such as its axis.
 
         Raises:
             WiringError: `key` is taken.
-            ConfigurationError: `rows` is negative, or `dtype` is no real number.
+            ConfigurationError: `rows` is negative, a row holds nothing, or `dtype` is no real number.
         """
-        kind = np.dtype(dtype)
-        if kind.kind not in "iuf":
-            raise ConfigurationError(
-                f"a series holds real numbers, not {kind}. Use 'f4', 'f8' or an integer type."
-            )
-        if rows is not None and rows < 0:
-            raise ConfigurationError(
-                f"a series of {rows!r} rows cannot be. Give 0 or more, or None if not known."
-            )
-        row_bytes = kind.itemsize * int(np.prod(columns))
-        planned = 0 if rows is None or rows > LARGEST_PLANNED_ROWS else int(rows)
-        chunk_rows = max(1, min(CHUNK_BYTES // max(1, row_bytes), planned or LARGEST_PLANNED_ROWS))
+        plan = layout(rows, columns, dtype)
         series: BufferedDataset = self.create_dataset(
-            self._free_key(key),
-            (planned, *columns),
-            kind,
-            maxshape=(None, *columns),
-            chunks=(chunk_rows, *(max(1, length) for length in columns)),
-            fillvalue=np.nan if kind.kind == "f" else 0,
+            free_key(key, self.__contains__),
+            plan.shape,
+            plan.dtype,
+            maxshape=plan.maxshape,
+            chunks=plan.chunks,
+            fillvalue=plan.fillvalue,
         )
         for name, value in (attributes or {}).items():
             series.attrs[name] = value
@@ -202,19 +185,6 @@ class SharedData(SharedGroup, h5py.File):
     def _read_image(self) -> bytes:
         self._store.write_back()
         return image_bytes(self._id)
-
-    def _free_key(self, key: str) -> str:
-        if key not in self:
-            return key
-        if not isinstance(key, Numbered):
-            raise WiringError(
-                f"two callbacks write the series {key!r}. Give one of them another name or label, "
-                "or declare the key as keys.Numbered."
-            )
-        number = 2
-        while f"{key}_{number}" in self:
-            number += 1
-        return f"{key}_{number}"
 
 
 def _no_position() -> Stamp:

@@ -84,12 +84,11 @@ class SharedGroup(h5py.Group):
         are chunked, so that nothing is allocated before it is written. Unwritten parts are zero, or
         `fillvalue`, also where the file space was used before.
         """
-        if dtype is None and data is None:
+        if dtype is None and data is None and shape is not None:
             dtype = "f4"
         if kwds.get("chunks") is None and data is None and _elements(shape) > CHUNKED_FROM:
             kwds["chunks"] = True
-        if kwds.get("external") is None:  # whose files may hold data already
-            kwds.setdefault("fill_time", "alloc")
+        kwds.setdefault("fill_time", "alloc")
         return self._adopted(self._plain().create_dataset(name, shape, dtype, data, **kwds))
 
     def require_dataset(self, name: Any, shape: Any, dtype: Any, exact: bool = False, **kwds: Any) -> Any:

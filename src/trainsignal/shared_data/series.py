@@ -1,0 +1,83 @@
+"""How a series is laid out in HDF5, and under which key; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trainsignal.errors import ConfigurationError, WiringError
+from trainsignal.keys import Numbered
+
+LARGEST_PLANNED_ROWS: Final = 2**22
+"""A series of more rows starts empty: a run so long will hardly reach its end."""
+
+CHUNK_BYTES: Final = 16 * 1024
+"""Chunks of a long series; large enough that ten million rows have few, small enough for a short run."""
+
+FEWEST_CHUNK_ROWS: Final = 64
+"""Chunks of a short series, which may yet grow long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Arguments of `create_dataset` that make it a series: chunked, growing, missing where not written."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    maxshape: tuple[int | None, ...]
+    chunks: tuple[int, ...]
+    fillvalue: float
+
+
+def layout(rows: int | None, columns: tuple[int, ...], dtype: npt.DTypeLike) -> Layout:
+    """Return the layout of a series; see `SharedData.create_series`.
+
+    Raises:
+        ConfigurationError: `rows` is negative, a row holds nothing, or `dtype` is no real number.
+    """
+    kind = np.dtype(dtype)
+    if kind.kind not in "iuf":
+        raise ConfigurationError(
+            f"a series holds real numbers, not {kind}. Use 'f4', 'f8' or an integer type."
+        )
+    if rows is not None and rows < 0:
+        raise ConfigurationError(
+            f"a series of {rows!r} rows cannot be. Give 0 or more, or None if not known."
+        )
+    if any(length < 1 for length in columns):
+        raise ConfigurationError(f"rows of shape {columns!r} hold nothing. Give lengths of 1 or more.")
+    planned = 0 if rows is None or rows > LARGEST_PLANNED_ROWS else int(rows)
+    row_bytes = kind.itemsize * int(np.prod(columns))
+    chunk_rows = max(1, CHUNK_BYTES // row_bytes)
+    if planned:
+        chunk_rows = min(chunk_rows, max(planned, FEWEST_CHUNK_ROWS))
+    return Layout(
+        shape=(planned, *columns),
+        dtype=kind,
+        maxshape=(None, *columns),
+        chunks=(chunk_rows, *columns),
+        fillvalue=np.nan if kind.kind == "f" else 0,
+    )
+
+
+def free_key(key: str, is_taken: Callable[[str], bool]) -> str:
+    """Return `key`, or "<key>_2", "<key>_3" where a numbered one is taken.
+
+    Raises:
+        WiringError: a plain key is taken.
+    """
+    if not is_taken(key):
+        return key
+    if not isinstance(key, Numbered):
+        raise WiringError(
+            f"two callbacks write the series {key!r}. Give one of them another name or label, "
+            "or declare the key as keys.Numbered."
+        )
+    number = 2
+    while is_taken(f"{key}_{number}"):
+        number += 1
+    return f"{key}_{number}"
