@@ -1,0 +1,28 @@
+"""The tree of exceptions."""
+
+import builtins
+import re
+
+from trainsignal import errors
+
+
+def classes() -> dict[str, type[Exception]]:
+    return {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
+
+
+def test_each_is_ours_and_a_builtin() -> None:
+    for name, kind in classes().items():
+        assert issubclass(kind, errors.TrainSignalError), name
+        assert kind.__doc__, name
+        if kind is not errors.TrainSignalError:
+            builtin = [base for base in kind.__mro__ if hasattr(builtins, base.__name__)]
+            assert builtin[0] is not Exception, name
+
+
+def test_the_drawn_tree_is_the_tree() -> None:
+    drawn = re.findall(r"[├└]── (\w+)(?: +\((\w+)\))?", errors.__doc__ or "")
+
+    assert {name for name, _ in drawn} == set(classes()) - {"TrainSignalError"}
+    for name, builtin in drawn:
+        if builtin:
+            assert issubclass(classes()[name], getattr(builtins, builtin))
