@@ -38,9 +38,11 @@ class HookReceiver(Receiver):
         member: the callback.
         hook: which of its hooks.
         method: the bound hook.
+        siblings: all receivers of the same callback.
+        is_disabled: whether the callback failed and its user chose to go on without it.
     """
 
-    __slots__ = ("_common", "hook", "member", "method")
+    __slots__ = ("_common", "hook", "is_disabled", "member", "method", "siblings")
 
     def __init__(
         self, member: Member, hook: Hook, common: Mapping[str, Any], disconnect: Callable[[], None]
@@ -49,6 +51,8 @@ class HookReceiver(Receiver):
         self.member = member
         self.hook = hook
         self.method: Callable[..., object] = getattr(member.callback, hook.method)
+        self.siblings: list[HookReceiver] = []
+        self.is_disabled = False
         self._common = common
 
     def __call__(self, sender: object, **payload: Any) -> object:
@@ -63,6 +67,17 @@ class HookReceiver(Receiver):
         except Exception as error:  # noqa: BLE001  # `failed` re-raises unless the user chose otherwise
             self.failed(error, place(self.hook.signal, payload))
             return None
+
+    def disable(self) -> None:
+        """Call none of the callback's hooks any more, but the one that cleans up."""
+        for receiver in self.siblings:
+            if receiver.hook.signal != "run_closed":
+                receiver.is_disabled = True
+                receiver.disconnect()
+
+    def adopt(self, member: Member) -> None:
+        """Serve what its user has chosen anew for the same callback."""
+        self.member, self.name, self.on_error = member, member.name, member.on_error
 
     @property
     def frequency(self) -> Frequency:
@@ -81,26 +96,44 @@ class HookReceiver(Receiver):
         return bool(self.member.callback.should_fire(data, model, time, self.frequency))  # type: ignore[arg-type]
 
 
-def bind(members: Iterable[Member], bus: Bus) -> list[HookReceiver]:
+def bind(
+    members: Iterable[Member], bus: Bus, bound_before: Iterable[HookReceiver] = ()
+) -> list[HookReceiver]:
     """Connect each hook that a callback overrides to its signal, in the callbacks' band.
 
     Args:
         members: in running order; `run_closed` gets them in reverse.
         bus: of the run.
+        bound_before: disconnected now; those whose callback is still a member are connected again, so that
+            a publication in progress goes on with them.
 
     Returns:
         The receivers; `disconnect` of each undoes it.
     """
     in_order = list(members)
+    spare = list(bound_before)
     bound: list[HookReceiver] = []
     for hook in HOOKS:
         signal = bus.signal(hook.signal)
         for member in reversed(in_order) if hook.signal == "run_closed" else in_order:
             if hook.is_overridden(member.callback):
-                receiver = _receiver(member, hook, bus)
-                signal.connect_in(Band.CALLBACKS, receiver)
+                receiver = _spare(spare, member, hook) or _receiver(member, hook, bus)
+                if not receiver.is_disabled:
+                    signal.connect_in(Band.CALLBACKS, receiver)
                 bound.append(receiver)
+    for receiver in bound:
+        receiver.siblings = [one for one in bound if one.member.callback is receiver.member.callback]
     return bound
+
+
+def _spare(spare: list[HookReceiver], member: Member, hook: Hook) -> HookReceiver | None:
+    """Take out of `spare` the one that serves this hook of the callback."""
+    for receiver in spare:
+        if receiver.member.callback is member.callback and receiver.hook is hook:
+            spare.remove(receiver)
+            receiver.adopt(member)
+            return receiver
+    return None
 
 
 def _receiver(member: Member, hook: Hook, bus: Bus) -> HookReceiver:

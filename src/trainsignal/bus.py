@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from time import monotonic, perf_counter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import blinker
 from blinker import ANY
@@ -36,7 +36,10 @@ class Band(IntEnum):
 
 def strong(connected: Any) -> Callable[..., Any] | None:
     """Return the receiver behind what a signal holds of it; None where a weakly held one is gone."""
-    receiver: Callable[..., Any] | None = connected() if isinstance(connected, weakref.ref) else connected
+    if isinstance(connected, weakref.ref):
+        reference = cast("weakref.ref[Callable[..., Any]]", connected)
+        return reference()
+    receiver: Callable[..., Any] = connected
     return receiver
 
 
@@ -58,12 +61,12 @@ class TrainSignal(blinker.NamedSignal):
         super().__init__(spec.name, f"{spec.meaning}\n\nPayload: {', '.join(spec.payload) or 'none'}.")
 
     @property  # an attribute in blinker, but setting it must be heard
-    def is_muted(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def is_muted(self) -> bool:
         """Whether publications reach nobody for now."""
         return self._forced_mute or self._mutes > 0
 
     @is_muted.setter
-    def is_muted(self, value: bool) -> None:
+    def is_muted(self, value: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._forced_mute = value
         self._changed()
 
@@ -88,6 +91,7 @@ class TrainSignal(blinker.NamedSignal):
         finally:
             if not was_connected:
                 self._forget(receiver_id, sender_id)
+                self.receiver_disconnected.send(self, receiver=receiver, sender=sender)
 
     @contextmanager
     def muted(self) -> Generator[None]:
@@ -187,7 +191,7 @@ class Bus:
             self._add(spec)
 
     def __getattr__(self, name: str) -> TrainSignal:
-        if name.startswith("_"):  # copy, pickle and the like ask for these
+        if name.startswith("_"):  # a copy that has no signals yet asks for these
             raise AttributeError(name)
         raise self._unknown(name)
 

@@ -10,6 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, overload
 
+import numpy as np
+
 from trainsignal import keys
 from trainsignal.errors import RunStateError
 from trainsignal.frequency import Frequency, check_frequency, fires, row_of
@@ -38,6 +40,11 @@ class RunLink(Protocol):
         ...
 
     @property
+    def epoch(self) -> int:
+        """The current epoch, 0-based."""
+        ...
+
+    @property
     def minibatches_complete(self) -> int:
         """Minibatches done before the current epoch."""
         ...
@@ -53,10 +60,6 @@ class RunLink(Protocol):
 
     def report(self, problem: str) -> None:
         """Tell the user of a problem at once, and again when the run ends."""
-        ...
-
-    def publish_archive(self) -> None:
-        """Publish the archive now; a failure is reported."""
         ...
 
     def checkpoint_saved(self, path: str) -> None:
@@ -199,8 +202,8 @@ class Callback:
             label: which loss: "loss" is the one in "cost/loss".
 
         Returns:
-            `cost`: float32; `time`: seconds that the evaluation took, float32; `costnm`: name of the cost
-            function. Source: neon's method of this name.
+            `cost`: float32; `time`: seconds that the evaluation took, float32, NaN where nobody wrote them;
+            `costnm`: name of the cost function. Source: neon's method of this name.
         """
         key = keys.loss(label)
         if key not in callback_data:
@@ -210,10 +213,14 @@ class Callback:
         if frequency is None or not fires(frequency, epoch):
             return None
         row = row_of(frequency, epoch)
+        if row >= len(series):  # its writer has not come so far
+            return None
         if self.costnm is None:
             function = getattr(getattr(model, "cost", None), "costfunc", None)
             self.costnm = "" if function is None else type(function).__name__
-        return {"cost": series[row], "time": callback_data[keys.loss_time(label)][row], "costnm": self.costnm}
+        seconds = callback_data.get(keys.loss_time(label))  # a writer of the user's own may not tell
+        time = np.float32(np.nan) if seconds is None else seconds[row]
+        return {"cost": series[row], "time": time, "costnm": self.costnm}
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != _RUN}

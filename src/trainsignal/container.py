@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from trainsignal import defaults, description, hand_loop, wiring
+from trainsignal.abilities import CanFinish
 from trainsignal.binding import HookReceiver, Member, bind, unique_names
 from trainsignal.bus import Bus
 from trainsignal.callback import Callback, join
@@ -23,7 +24,7 @@ from trainsignal.frequency import Frequency
 from trainsignal.hot_path import Call
 from trainsignal.order import run_order
 from trainsignal.preflight import check_is_callback, check_wiring
-from trainsignal.receiver import OnError
+from trainsignal.receiver import OnError, check_on_error
 from trainsignal.run import TrainingRun
 from trainsignal.shared_data import SharedData
 from trainsignal.summary import summarize
@@ -87,6 +88,7 @@ class Callbacks:
         Raises:
             ConfigurationError: arguments that do not go together.
         """
+        check_on_error(on_error)
         self.bus = Bus()
         self.callback_data = SharedData(output_file, position=lambda: self.run.position())
         self.run = TrainingRun(model, self.bus, self.callback_data, driver=self, on_close=self._unwire)
@@ -97,6 +99,7 @@ class Callbacks:
         self._trust_pickle = trust_pickle
         self._chosen_names: dict[int, str] = {}
         self._chosen_policies: dict[int, OnError] = {}
+        self._chosen_for: list[Callback] = []  # kept, so that no other callback gets the id of one of them
         self._bound: list[HookReceiver] = []
         self._begin = self.run.minibatch_begin
         self._end = self.run.minibatch_end
@@ -119,6 +122,7 @@ class Callbacks:
 
     @callbacks.setter
     def callbacks(self, callbacks: list[Callback]) -> None:
+        self._check_amid_run(callbacks)
         self._callbacks = callbacks
         self._rewire()
 
@@ -172,13 +176,20 @@ class Callbacks:
 
         Raises:
             WiringError: it is no callback.
+            ConfigurationError: `on_error` is no policy.
         """
         check_is_callback(callback)
+        if on_error is not None:
+            check_on_error(on_error)
+        position = len(self._callbacks) if insert_pos is None else insert_pos
+        changed = [*self._callbacks]
+        changed.insert(position, callback)
+        self._check_amid_run(changed)
+        self._chosen_for.append(callback)
         if name is not None:
             self._chosen_names[id(callback)] = name
         if on_error is not None:
             self._chosen_policies[id(callback)] = on_error
-        position = len(self._callbacks) if insert_pos is None else insert_pos
         self._callbacks.insert(position, callback)
         self._rewire()
 
@@ -231,14 +242,15 @@ class Callbacks:
         """Publish `minibatch_begin`; indices are 0-based, `minibatch` within its epoch."""
         path, call = self._begin, None
         try:
-            if minibatch < path.special:
+            if minibatch >= path.special:
+                path.fire(epoch, minibatch)
+            elif path.always:
                 data, model = path.data, path.model
                 for call in path.always:  # ends early where the wiring changes amid it
                     call(data, model, epoch, minibatch)
                 if path.special < 0:
-                    path.fire_rest(call, epoch, minibatch)
-            else:
-                path.fire(epoch, minibatch)
+                    last, call = call, None  # from here on an error is not that of `last`
+                    path.fire_rest(last, epoch, minibatch)
         except BaseException as error:  # noqa: BLE001  # `_recover` re-raises unless the user chose otherwise
             self._recover(path, call, error, epoch, minibatch)
 
@@ -246,17 +258,18 @@ class Callbacks:
         """Publish `minibatch_end`; indices are 0-based, `minibatch` within its epoch."""
         path, call = self._end, None
         try:
-            if minibatch < path.special:
+            if minibatch >= path.special:
+                path.fire(epoch, minibatch)
+            elif path.always:
                 data, model = path.data, path.model
                 for call in path.always:  # ends early where the wiring changes amid it
                     call(data, model, epoch, minibatch)
                 if path.special < 0:
-                    path.fire_rest(call, epoch, minibatch)
-            else:
-                path.fire(epoch, minibatch)
+                    last, call = call, None  # from here on an error is not that of `last`
+                    path.fire_rest(last, epoch, minibatch)
         except BaseException as error:  # noqa: BLE001  # `_recover` re-raises unless the user chose otherwise
             self._recover(path, call, error, epoch, minibatch)
-        self.run.epoch_minibatches = minibatch + 1
+        path.latest = minibatch
 
     # -- loops that we help ----------------------------------------------------------------------------
 
@@ -273,6 +286,8 @@ class Callbacks:
             epochs: how many; None: until somebody votes to stop.
         """
         with self:
+            if isinstance(self.run.model, CanFinish):
+                self.run.model.finished = False  # as `fit` does: an earlier run may have been stopped
             self.on_train_begin(epochs)
             yield self.run
 
@@ -302,14 +317,20 @@ class Callbacks:
     # -- wiring ----------------------------------------------------------------------------------------
 
     def _wire(self) -> None:
-        self._bound += bind(self._members(run_order(self._callbacks)), self.bus)
+        before = self._bound
+        self._bound = bind(self._members(run_order(self._callbacks)), self.bus, before)
+        self._bound += [one for one in before if one not in self._bound]
         for callback in self._callbacks:
             join(callback, self.run)
+
+    def _check_amid_run(self, callbacks: list[Callback]) -> None:
+        """Refuse a change during a run that would not have been allowed before it."""
+        if self.run.is_open:
+            check_wiring(callbacks, self.run.model, self.run.total_epochs)
 
     def _rewire(self) -> None:
         """Follow a change of the callbacks during a run."""
         if self.run.is_open:
-            check_wiring(self._callbacks, self.run.model, self.run.total_epochs)
             self._unwire()
             self._wire()
 

@@ -57,7 +57,7 @@ def default_callbacks(
     if eval_freq is not None and metric is not None:
         callbacks.append(MetricCallback(eval_set, metric, epoch_freq=eval_freq))
     if save_path is not None:
-        callbacks.append(SerializeModelCallback(save_path, epoch_freq=max(1, serialize), history=history))
+        callbacks.append(SerializeModelCallback(save_path, epoch_freq=serialize or 1, history=history))
     return [*callbacks, TrainLoggerCallback(), RunTimerCallback()]
 
 
@@ -85,4 +85,9 @@ def load_model(model: object, path: str | Path, *, trust_pickle: bool) -> None:
         raise MissingAbilityError(
             f"model_file={str(path)!r}: {type(model).__name__} has no deserialize(state) to load it with"
         )
-    model.deserialize(load_state(path, trust_pickle=trust_pickle))
+    state = load_state(path, trust_pickle=trust_pickle)
+    try:
+        model.deserialize(state)
+    except Exception as error:
+        error.add_note(f"while loading model_file={str(path)!r}")
+        raise

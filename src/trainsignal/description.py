@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import PurePath
 from typing import Any, cast
+
+import numpy as np
 
 from trainsignal.callback import Callback
 
@@ -30,6 +33,10 @@ def _equal(value: object, default: object) -> bool:
 def _plain(value: object) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, np.generic):
+        return cast("Any", value).item()
+    if isinstance(value, PurePath):
+        return str(value)
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in cast("list[object] | tuple[object, ...]", value)]
     kind = value if inspect.isfunction(value) else type(value)

@@ -23,8 +23,8 @@ class TrainSignalError(Exception):
     """The root of every exception that trainsignal raises on purpose."""
 
 
-class UnknownSignalError(TrainSignalError, LookupError):
-    """A name that is no signal of this bus."""
+class UnknownSignalError(TrainSignalError, LookupError, AttributeError):
+    """A name that is no signal of this bus; `hasattr(bus, name)` is then False."""
 
 
 class HandlerError(TrainSignalError, TypeError):

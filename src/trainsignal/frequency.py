@@ -54,7 +54,16 @@ def fires(frequency: Frequency, time: int) -> bool:
         return False
     if isinstance(frequency, Collection):
         return time in frequency
-    return (time + 1) % frequency == 0
+    return (time + 1) % int(frequency) == 0  # a NumPy integer of 8 bits could not hold the time
+
+
+def frequency_words(frequency: Frequency) -> str:
+    """Return when a frequency fires: "each time", "every 3", "at [0, 2]", "never"."""
+    if frequency is None:
+        return "never"
+    if is_int(frequency):
+        return "each time" if frequency == 1 else f"every {frequency}"
+    return f"at {frequency}"
 
 
 def next_firing(frequency: Frequency, time: int) -> int:

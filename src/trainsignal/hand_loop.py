@@ -20,10 +20,15 @@ class Position(Protocol):
 
     total_epochs: int | None
     epoch: int
-    epoch_minibatches: int
+    epochs_complete: int
     minibatches_per_epoch: int | None
     is_in_epoch: bool
     open_minibatch: int | None
+
+    @property
+    def epoch_minibatches(self) -> int:
+        """Minibatches done in the current epoch."""
+        ...
 
     @property
     def is_open(self) -> bool:
@@ -60,38 +65,45 @@ class Driver(Protocol):
 
 
 def epochs(run: Position, driver: Driver) -> Generator[int]:
-    """Yield each epoch's 0-based index until all are done or somebody voted to stop."""
-    epoch = 0
+    """Yield each epoch's 0-based index until all are done or somebody voted to stop.
+
+    A second iterator goes on where an abandoned one was.
+    """
+    close_epoch(run, driver)
     while (
-        (run.total_epochs is None or epoch < run.total_epochs)
+        (run.total_epochs is None or run.epochs_complete < run.total_epochs)
         and run.is_open
         and not run.should_stop("epoch")
     ):
-        driver.on_epoch_begin(epoch)
-        yield epoch
+        driver.on_epoch_begin(run.epochs_complete)
+        yield run.epoch
         close_epoch(run, driver)
-        epoch += 1
 
 
 def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Generator[_Batch]:
     """Yield each batch until there are no more or somebody voted to stop at a minibatch.
 
+    A second loader in the same epoch counts on. No batch is taken from `batches` that is not trained on.
+
     Raises:
         RunStateError: no epoch is open.
     """
-    if not run.is_in_epoch:
-        raise RunStateError("run.minibatches(loader) belongs inside `for epoch in run.epochs():`")
+    _check_in_epoch(run)
     close_minibatch(run, driver)
-    first = run.epoch_minibatches  # a second loader in the same epoch counts on
-    if isinstance(batches, Sized):
-        run.minibatches_per_epoch = first + len(batches)
-    for minibatch, batch in enumerate(batches, first):
-        if run.should_stop():
-            return
-        driver.on_minibatch_begin(run.epoch, minibatch)
-        run.open_minibatch = minibatch
+    length = _length(batches)
+    if length is not None:
+        run.minibatches_per_epoch = run.epoch_minibatches + length
+    if run.should_stop():
+        return
+    for batch in batches:
+        _check_in_epoch(run)
+        close_minibatch(run, driver)  # of another loader, stepped in turns with this one
+        run.open_minibatch = run.epoch_minibatches
+        driver.on_minibatch_begin(run.epoch, run.open_minibatch)
         yield batch
         close_minibatch(run, driver)
+        if run.should_stop():
+            return
     run.minibatches_per_epoch = run.epoch_minibatches
 
 
@@ -114,3 +126,18 @@ def finish(run: Position, driver: Driver) -> None:
     close_epoch(run, driver)
     if run.is_open:
         driver.on_train_end()
+
+
+def _check_in_epoch(run: Position) -> None:
+    if not run.is_in_epoch:
+        raise RunStateError("run.minibatches(loader) belongs inside `for epoch in run.epochs():`")
+
+
+def _length(batches: Iterable[object]) -> int | None:
+    """Return the number of batches; None where it is unknown."""
+    if not isinstance(batches, Sized):
+        return None
+    try:
+        return len(batches)
+    except (TypeError, NotImplementedError):  # as PyTorch's DataLoader over an IterableDataset
+        return None

@@ -8,14 +8,15 @@ which the index is known in advance: `special`. There each receiver is asked ane
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeAlias
 
 from trainsignal.binding import HookReceiver
 from trainsignal.bus import Bus, TrainSignal, strong
 from trainsignal.errors import RunStateError
-from trainsignal.frequency import Frequency, fires, next_firing
+from trainsignal.frequency import Frequency, fires, is_int, next_firing
 from trainsignal.receiver import Receiver, note_place, place
 from trainsignal.subscription import Subscription
 
@@ -23,7 +24,10 @@ Call: TypeAlias = Callable[[Any, Any, int, int], object]
 """Called with callback_data, model, epoch, minibatch."""
 
 SAMPLED_ALWAYS = 64
-"""So many first publications are timed each; afterwards one in about as many is, and stands for them."""
+"""So many first publications are timed each."""
+
+SAMPLE_EVERY = 251
+"""Afterwards one in so many is, and stands for them; a prime, so that it meets every phase of a frequency."""
 
 SAMPLE_EACH_S = 0.5
 """Where minibatches are slow, one is timed at least this often (seconds), and the clock is looked at."""
@@ -31,18 +35,29 @@ SAMPLE_EACH_S = 0.5
 
 @dataclass(slots=True)
 class Entry:
-    """One receiver of a minibatch signal, in the form in which the hot path calls it."""
+    """One receiver of a minibatch signal, in the form in which the hot path calls it.
+
+    Attributes:
+        receiver: as the signal holds it.
+        call: the shortest way to call it; an object that no other entry has.
+        frequency: returns when it fires, as it is now; 1 where it decides itself when called.
+        is_hook: whether `call` is a callback's hook itself, so that its errors still have to be treated.
+        when: its frequency at the last change of the wiring; a change of it is one.
+        step: minibatches from one firing to the next; 1: it fires at each; 0: irregular, or never.
+        due: the minibatch at which it fires next, where not at each; one in the past: to be found anew.
+    """
 
     receiver: Callable[..., Any]
     call: Call
+    frequency: Callable[[], Frequency] = lambda: 1
+    is_hook: bool = False
+    when: Frequency = field(init=False)
+    step: int = field(init=False)
+    due: int = field(default=-1, init=False)
 
-    def frequency(self) -> Frequency:
-        """Return when it fires, as it is now; 1 where it decides itself when called."""
-        if isinstance(self.receiver, HookReceiver) and self.receiver.is_plain:
-            return self.receiver.frequency
-        if isinstance(self.receiver, Subscription) and self.receiver.is_plain:
-            return self.receiver.trigger.frequency
-        return 1
+    def __post_init__(self) -> None:
+        self.when = self.frequency()
+        self.step = int(self.when) if is_int(self.when) else 0
 
 
 class HotPath:
@@ -53,14 +68,15 @@ class HotPath:
         always: what a plain minibatch calls. Emptied when the wiring changes, which ends a loop over it.
         data: the shared data, first argument of each call.
         model: the sender, second argument.
+        latest: the minibatch of this epoch that was last done, as its publisher notes; -1: none yet.
     """
 
     __slots__ = (
-        "_bus", "_count", "_entries", "_is_open", "_is_stale", "_looked", "_next_look", "_on_look", "_signal",
-        "_timed", "always", "data", "model", "special",
+        "_bus", "_count", "_entries", "_gated", "_is_open", "_is_stale", "_looked", "_next_look", "_on_look",
+        "_signal", "_timed", "always", "data", "latest", "model", "special",
     )  # fmt: skip
 
-    def __init__(self, bus: Bus, signal: TrainSignal, on_look: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, bus: Bus, signal: TrainSignal, on_look: Callable[[], object] = lambda: None) -> None:
         """Prepare for one signal.
 
         Args:
@@ -72,6 +88,7 @@ class HotPath:
         self._signal = signal
         self._on_look = on_look
         self._entries: tuple[Entry, ...] = ()
+        self._gated: tuple[Entry, ...] = ()
         self._is_open = False
         self._is_stale = True
         self._count = 0
@@ -80,6 +97,7 @@ class HotPath:
         self._next_look = 0
         self.always: list[Call] = []
         self.special = -1
+        self.latest = -1
         self.data: Any = None
         self.model: Any = None
 
@@ -103,6 +121,9 @@ class HotPath:
         """Begin to count minibatches at 0 again, after an epoch of so many."""
         self._timed -= minibatches
         self._next_look = max(0, self._next_look - minibatches)
+        self.latest = -1
+        for entry in self._gated:
+            entry.due = -1
         if not self._is_stale:
             self._plan(0)
 
@@ -147,51 +168,65 @@ class HotPath:
     def _compile(self) -> None:
         muted = self._signal.is_muted
         connected = () if muted else tuple(self._signal.connected_for(self.model))
-        self._entries = tuple(Entry(one, self._call_of(one)) for one in connected)
+        self._entries = tuple(self._entry_of(one) for one in connected)
+        self._gated = tuple(entry for entry in self._entries if entry.step != 1)
+        self.always[:] = [entry.call for entry in self._entries if entry.step == 1]
         self._is_stale = False
 
     def _plan(self, minibatch: int) -> None:
-        """Find what the plain minibatches from `minibatch` on call, and the first that is not plain."""
-        frequencies = [entry.frequency() for entry in self._entries]
-        self.always[:] = [one.call for one, when in zip(self._entries, frequencies, strict=True) if when == 1]
-        gated = (next_firing(when, minibatch) for when in frequencies if when != 1)
-        self.special = min([self._next_look, *gated])
+        """Find the first minibatch, from `minibatch` on, that is not plain."""
+        special = self._next_look
+        for entry in self._gated:
+            if entry.due < minibatch:
+                entry.due = next_firing(entry.when, minibatch)
+            if entry.due < special:  # `min` would take four times as long
+                special = entry.due
+        self.special = special
 
     def _fire(self, entries: tuple[Entry, ...], epoch: int, minibatch: int, weight: int) -> None:
         """Call those that are due; `weight`: for how many minibatches the time of one in `always` stands."""
+        began = perf_counter()
         for entry in entries:
-            if self._is_stale and not self._is_connected(entry):
-                continue
-            frequency = entry.frequency()
-            if not fires(frequency, minibatch):
-                continue
-            began = perf_counter()
+            if self._is_stale:
+                if not (self._is_connected(entry) and fires(entry.frequency(), minibatch)):
+                    continue
+            elif entry.step != 1:
+                if entry.due < minibatch:
+                    entry.due = next_firing(entry.when, minibatch)
+                if entry.due != minibatch:
+                    continue
+                entry.due += entry.step
             try:
                 entry.call(self.data, self.model, epoch, minibatch)
             except Exception as error:  # noqa: BLE001  # re-raised unless its user chose otherwise
                 self._failed(entry, error, epoch, minibatch)
+            ended = perf_counter()
             if isinstance(entry.receiver, Receiver):
-                spent = perf_counter() - began
-                entry.receiver.spent_s += spent * (weight if frequency == 1 else 1)
+                entry.receiver.spent_s += (ended - began) * (weight if entry.step == 1 else 1)
+            began = ended
 
     def _look(self, minibatch: int) -> None:
         """Note the time, decide when to look next, and let the run look at its clock."""
         now = perf_counter()
         each = (now - self._looked) / max(1, minibatch - self._timed)
         self._count += 1
-        step = (
-            1
-            if self._count < SAMPLED_ALWAYS
-            else min(SAMPLED_ALWAYS - 3, int(SAMPLE_EACH_S / max(each, 1e-9)))
-        )
+        step = 1 if self._count < SAMPLED_ALWAYS else min(SAMPLE_EVERY, int(SAMPLE_EACH_S / max(each, 1e-9)))
         self._timed, self._looked = minibatch, now
         self._next_look = minibatch + max(1, step)
         self._on_look()
 
-    def _call_of(self, receiver: Callable[..., Any]) -> Call:
-        """Return the shortest way to call a receiver of any kind with neon's arguments."""
+    def _entry_of(self, receiver: Callable[..., Any]) -> Entry:
         if isinstance(receiver, HookReceiver) and receiver.is_plain:
-            return receiver.method
+            method = receiver.method
+            if method is getattr(receiver.member.callback, receiver.hook.method):
+                method = partial(method)  # no bound method, made anew by each look-up: others may hold it too
+            return Entry(receiver, method, lambda: receiver.frequency, is_hook=True)
+        if isinstance(receiver, Subscription) and receiver.is_plain:
+            return Entry(receiver, self._call_of(receiver), lambda: receiver.trigger.frequency)
+        return Entry(receiver, self._call_of(receiver))
+
+    def _call_of(self, receiver: Callable[..., Any]) -> Call:
+        """Return a way to call a receiver of any kind, also a weakly held one, with neon's arguments."""
         common = self._bus.common
 
         def call(data: object, model: object, epoch: int, minibatch: int) -> object:
@@ -205,9 +240,11 @@ class HotPath:
 
     def _failed(self, entry: Entry, error: Exception, epoch: int, minibatch: int) -> None:
         where = place(self._signal.name, {"epoch": epoch, "minibatch": minibatch})
-        if isinstance(entry.receiver, HookReceiver) and entry.receiver.is_plain:
-            entry.receiver.failed(error, where)
-            return
-        if not isinstance(entry.receiver, Receiver):  # one of ours has noted its own
-            note_place(error, getattr(entry.receiver, "__qualname__", repr(entry.receiver)), where)
+        if isinstance(entry.receiver, Receiver):
+            if entry.is_hook:
+                entry.receiver.failed(error, where)
+                return
+        else:  # one of ours has noted its own
+            receiver = strong(entry.receiver)
+            note_place(error, getattr(receiver, "__qualname__", repr(receiver)), where)
         raise error

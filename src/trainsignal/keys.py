@@ -71,6 +71,8 @@ def metric(name: str) -> str:
 
 def epoch_axis(frequency: int | Collection[int] | None) -> dict[str, object]:
     """Return the attributes of a series with one row for each epoch at which `frequency` fires."""
+    if frequency is None:
+        return {TIME_MARKERS: PER_EPOCH_FREQ, EPOCHS: []}
     if isinstance(frequency, Collection):
         return {TIME_MARKERS: PER_EPOCH_FREQ, EPOCHS: list(frequency)}
     return {TIME_MARKERS: PER_EPOCH_FREQ, EPOCH_FREQ: frequency}

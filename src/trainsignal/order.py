@@ -50,6 +50,5 @@ def _circle(waiting: list[int], waits_for: list[set[int]], callbacks: Sequence[C
     names = [type(callbacks[index]).__name__ for index in [*path[path.index(following) :], following]]
     return (
         f"callbacks wait for each other: {' reads what is written by '.join(names)}. "
-        "Move one of the series to `optional_reads` of neither: split one of the callbacks in two, "
-        "one that writes and one that reads."
+        "Split one of them in two: a callback that writes, and another that reads."
     )

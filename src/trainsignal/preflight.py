@@ -13,6 +13,7 @@ from trainsignal import keys
 from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
 from trainsignal.errors import HandlerError, MissingAbilityError, WiringError
 from trainsignal.frequency import check_frequency, meet
+from trainsignal.order import run_order
 
 _HOOK_NAMES = tuple(hook.method for hook in HOOKS)
 
@@ -28,7 +29,8 @@ def check_wiring(callbacks: Sequence[Callback], model: object, epochs: int | Non
     Raises:
         HandlerError: a misspelt hook, or one that cannot be called with neon's arguments.
         FrequencyError: a class attribute that is no frequency.
-        WiringError: a missing writer, a reader that never meets its writer, two writers of one series.
+        WiringError: a missing writer, a reader that never meets its writer, two writers of one series,
+            readers in a circle.
         MissingAbilityError: the model lacks what a callback needs.
     """
     for callback in callbacks:
@@ -39,6 +41,7 @@ def check_wiring(callbacks: Sequence[Callback], model: object, epochs: int | Non
     for reader in callbacks:
         for key in reader.reads:
             _check_reader(reader, key, callbacks, epochs)
+    run_order(callbacks)
     for callback in callbacks:
         _check_abilities(callback, model)
 
@@ -122,7 +125,7 @@ def _check_reader(reader: Callback, key: str, callbacks: Sequence[Callback], epo
             key, f"Add the callback that does, or declare writes = ({key!r},) on the one that writes it."
         )
         raise WiringError(f"{name} reads {key!r}, which no callback writes. {remedy}{hint}")
-    if not (_acts_at_epochs(reader) and _acts_at_epochs(writer)):
+    if epochs == 0 or not (_acts_at_epochs(reader) and _acts_at_epochs(writer)):
         return
     if not meet(reader.epoch_freq, writer.epoch_freq, epochs):
         within = "" if epochs is None else f" within {epochs} epochs"

@@ -6,6 +6,7 @@ Knows neither blinker nor neon: `bus.Subscription` is one for handlers, `binding
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -17,7 +18,7 @@ OnError: TypeAlias = Literal["raise", "log", "disable"]
 _logger = logging.getLogger(__name__)
 
 
-class Receiver:
+class Receiver(ABC):
     """Something of ours that a signal calls.
 
     Attributes:
@@ -31,17 +32,16 @@ class Receiver:
     __slots__ = ("disconnect", "failures", "name", "on_error", "spent_s")
 
     def __init__(self, name: str, on_error: OnError, disconnect: Callable[[], None]) -> None:
-        if on_error not in get_args(OnError):
-            raise ConfigurationError(f"on_error={on_error!r}: expected one of {', '.join(get_args(OnError))}")
+        check_on_error(on_error)
         self.name = name
         self.on_error = on_error
         self.failures = 0
         self.spent_s = 0.0
         self.disconnect = disconnect
 
+    @abstractmethod
     def __call__(self, sender: object, **payload: Any) -> object:
         """Receive one publication, in blinker's form."""
-        raise NotImplementedError  # each kind of receiver has its own way in
 
     def failed(self, error: Exception, where: str) -> None:
         """Treat an error as `on_error` says; re-raise it, with a note of its place, where that is "raise"."""
@@ -51,10 +51,24 @@ class Receiver:
             raise error
         _logger.error("%s failed at %s and was %s", self.name, where, self._consequence(), exc_info=error)
         if self.on_error == "disable":
-            self.disconnect()
+            self.disable()
+
+    def disable(self) -> None:
+        """Go on without this receiver."""
+        self.disconnect()
 
     def _consequence(self) -> str:
         return "disabled" if self.on_error == "disable" else "kept (on_error='log')"
+
+
+def check_on_error(value: object) -> None:
+    """Refuse what is no error policy.
+
+    Raises:
+        ConfigurationError: neither "raise" nor "log" nor "disable".
+    """
+    if value not in get_args(OnError):
+        raise ConfigurationError(f"on_error={value!r}: expected one of {', '.join(get_args(OnError))}")
 
 
 def note_place(error: BaseException, name: str, where: str) -> None:

@@ -1,6 +1,6 @@
 """What the archive says of the run itself: what was asked for, how far it is, why it ended.
 
-Writes attributes and markers of the shared data and decides when it is published; publishes no signal.
+Writes attributes and markers of the shared data, and has it published at the begin and the end.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class RunRecord:
     """
 
     def __init__(self, data: SharedData, report: Callable[[str], None]) -> None:
+        data.on_publish_error = self._publishing_failed
         self._data = data
         self._report = report
         self._is_on_disk = False
@@ -52,28 +53,14 @@ class RunRecord:
         progress[keys.EPOCHS_COMPLETE] = epoch + 1
         progress[keys.MINIBATCHES_COMPLETE] = minibatches
 
-    def publish_if_due(self) -> None:
-        """Publish if the last time is long enough ago; a failure is reported, and training goes on."""
-        try:
-            self._data.publish_if_due()
-        except ArchiveError as error:
-            self._report(f"{error}. Training goes on, and publishing is tried again.")
-
-    def publish(self) -> None:
-        """Publish now; a failure is reported, and training goes on."""
-        try:
-            self._data.publish()
-        except ArchiveError as error:
-            self._report(f"{error}. Training goes on, and publishing is tried again.")
-
     def end(self, reason: str, detail: str | None, author: str | None) -> None:
         """Write why the run ended."""
         config = self._data.require_group(keys.CONFIG).attrs
         config[keys.EXIT_REASON] = reason
         if detail is not None:
-            config[keys.EXIT_DETAIL] = detail
+            config[keys.EXIT_DETAIL] = _storable(detail)
         if author is not None:
-            config[keys.EXIT_AUTHOR] = author
+            config[keys.EXIT_AUTHOR] = _storable(author)
 
     def publish_last(self) -> None:
         """Publish the final state, if the run came as far as publishing any, and let go of the path."""
@@ -86,3 +73,11 @@ class RunRecord:
             )
         finally:
             self._data.release()
+
+    def _publishing_failed(self, error: ArchiveError) -> None:
+        self._report(f"{error}. Training goes on, and publishing is tried again.")
+
+
+def _storable(text: str) -> str:
+    """Return `text` with what HDF5 cannot hold (zeros, lone surrogates) written as escapes."""
+    return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()

@@ -63,7 +63,6 @@ class TrainingRun:
         data: the shared data.
         total_epochs: how many were asked for; None: unknown, or the run has not begun.
         epoch: the current epoch, 0-based.
-        epoch_minibatches: minibatches done in the current epoch.
         epochs_complete: epochs that have ended in this run.
         votes: the stop votes so far.
         checkpoints: those saved so far.
@@ -95,7 +94,6 @@ class TrainingRun:
         self.data = data
         self.total_epochs: int | None = None
         self.epoch = 0
-        self.epoch_minibatches = 0
         self.epochs_complete = 0
         self.minibatches_complete = 0
         self.minibatches_per_epoch: int | None = None
@@ -110,7 +108,7 @@ class TrainingRun:
         self.open_minibatch: int | None = None
         self.minibatch_begin = HotPath(bus, bus.minibatch_begin)
         self._record = RunRecord(data, self.report)
-        self.minibatch_end = HotPath(bus, bus.minibatch_end, on_look=self._record.publish_if_due)
+        self.minibatch_end = HotPath(bus, bus.minibatch_end, on_look=self.data.publish_if_due)
         self._cost: float | None = None
         self._cost_sum = 0.0
         self._costs = 0
@@ -157,9 +155,14 @@ class TrainingRun:
         return self._cost_sum / self._costs if self._costs else None
 
     @property
+    def epoch_minibatches(self) -> int:
+        """Minibatches done in the current epoch."""
+        return self.minibatch_end.latest + 1
+
+    @property
     def is_open(self) -> bool:
-        """Whether the run has begun and has not been closed."""
-        return self.has_begun and self.exit_reason is None
+        """Whether the run has begun and has not been closed; False in a forked child, which runs nothing."""
+        return self.has_begun and self.exit_reason is None and os.getpid() == self._process
 
     def position(self) -> Stamp:
         """Return the current (epoch, minibatch), 0-based; at an epoch's end, its last minibatch."""
@@ -188,13 +191,10 @@ class TrainingRun:
         return any(at == "epoch" or vote.at == "minibatch" for vote in self.votes)
 
     def report(self, problem: str) -> None:
-        """Log a problem as an error now, and once more when the run ends."""
-        self.problems.append(problem)
-        _logger.error("%s", problem)
-
-    def publish_archive(self) -> None:
-        """Publish the archive now; a failure is reported, and training goes on."""
-        self._record.publish()
+        """Log a problem as an error the first time it occurs, and once more when the run ends."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+            _logger.error("%s", problem)
 
     def checkpoint_saved(self, path: str) -> None:
         """Note and publish that a checkpoint is on the disk, whole."""
@@ -244,7 +244,7 @@ class TrainingRun:
         """Publish `train_begin` and the archive's first state."""
         self.has_begun = True
         self.total_epochs = epochs
-        self.minibatches_per_epoch = self.model.nbatches if isinstance(self.model, HasSize) else None
+        self.minibatches_per_epoch = self._announced_minibatches()
         self._record.begin(epochs, self.minibatches_per_epoch)
         self.minibatch_begin.open(self.data, self.model)
         self.minibatch_end.open(self.data, self.model)
@@ -254,12 +254,12 @@ class TrainingRun:
     def begin_epoch(self, epoch: int) -> None:
         """Publish `epoch_begin`."""
         self._check_open("on_epoch_begin")
-        self.minibatch_begin.new_epoch(self.epoch_minibatches)
-        self.minibatch_end.new_epoch(self.epoch_minibatches)
-        self.epoch, self.epoch_minibatches, self.is_in_epoch = epoch, 0, True
+        done = self.epoch_minibatches
+        self.minibatch_begin.new_epoch(done)
+        self.minibatch_end.new_epoch(done)
+        self.epoch, self.is_in_epoch = epoch, True
         self._cost_sum, self._costs = 0.0, 0
-        if isinstance(self.model, HasSize):
-            self.minibatches_per_epoch = self.model.nbatches
+        self.minibatches_per_epoch = self._announced_minibatches() or self.minibatches_per_epoch
         self.bus.publish(self.bus.epoch_begin, self.model, epoch=epoch)
 
     def end_epoch(self, epoch: int) -> None:
@@ -277,7 +277,7 @@ class TrainingRun:
                 f"model.finished was set {when} the end of the epoch", "model", "epoch", epoch, -1
             )
             self.votes.append(vote)
-        self._record.publish_if_due()
+        self.data.publish_if_due()
 
     def end(self) -> None:
         """Publish `train_end` and close the run as completed, or stopped if there was a vote."""
@@ -294,12 +294,14 @@ class TrainingRun:
         if self.exit_reason is not None or os.getpid() != self._process:  # a forked worker closes nothing
             return
         self.exit_reason, self.error = reason, error
-        self._record.end(reason, *self._why(error))
-        failures = self.bus.publish_to_all(self.bus.run_closed, self.model, reason=reason, error=error)
-        self.minibatch_begin.close()
-        self.minibatch_end.close()
-        self._record.publish_last()
-        self._on_close()
+        try:
+            self._record.end(reason, *self._why(error))
+            failures = self.bus.publish_to_all(self.bus.run_closed, self.model, reason=reason, error=error)
+        finally:  # a second Ctrl-C may come amid it
+            self.minibatch_begin.close()
+            self.minibatch_end.close()
+            self._record.publish_last()
+            self._on_close()
         for problem in self.problems:
             _logger.error("reported during this run: %s", problem)
         for failure in failures[0 if error is not None else 1 :]:
@@ -329,8 +331,15 @@ class TrainingRun:
 
     def _check_open(self, call: str) -> None:
         if not self.is_open:
-            moment = "before on_train_begin" if not self.has_begun else "after the run was closed"
+            if not self.has_begun:
+                moment = "before on_train_begin"
+            else:
+                moment = "after the run was closed" if self.exit_reason else "in a forked child of the run"
             raise RunStateError(f"{call} was called {moment}")
+
+    def _announced_minibatches(self) -> int | None:
+        """Return how long the model says an epoch is; None where it does not know, as outside its fit."""
+        return (self.model.nbatches or None) if isinstance(self.model, HasSize) else None
 
     def _model_finished(self) -> bool:
         return isinstance(self.model, CanFinish) and bool(self.model.finished)

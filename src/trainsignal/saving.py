@@ -7,15 +7,17 @@ from pathlib import Path
 
 from trainsignal.callback import Callback, run_of
 from trainsignal.errors import CheckpointError
+from trainsignal.shared_data import SharedData
 
 
-def save_and_tell(callback: Callback, save: Callable[[], Path]) -> bool:
+def save_and_tell(callback: Callback, callback_data: SharedData, save: Callable[[], Path]) -> bool:
     """Save a checkpoint on behalf of a callback, and publish `checkpoint_saved`.
 
     The archive is published before, so that it is never behind the checkpoint.
 
     Args:
         callback: takes part in a run.
+        callback_data: the shared data.
         save: writes the checkpoint and returns its path.
 
     Returns:
@@ -25,7 +27,7 @@ def save_and_tell(callback: Callback, save: Callable[[], Path]) -> bool:
         CheckpointError: the state holds what no checkpoint can hold.
     """
     run = run_of(callback)
-    run.publish_archive()
+    callback_data.flush()
     try:
         path = save()
     except CheckpointError as error:

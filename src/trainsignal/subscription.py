@@ -14,7 +14,14 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from trainsignal.errors import FrequencyError, HandlerError
-from trainsignal.frequency import Frequency, Interval, check_frequency, fires, interval_seconds
+from trainsignal.frequency import (
+    Frequency,
+    Interval,
+    check_frequency,
+    fires,
+    frequency_words,
+    interval_seconds,
+)
 from trainsignal.receiver import OnError, Receiver, place
 from trainsignal.signals import COMMON_PAYLOAD, SENDER_NAMES, SignalSpec
 
@@ -49,9 +56,7 @@ class Trigger:
     def __str__(self) -> str:
         if self.interval is not None:
             return f"every {self.interval.seconds:g} s"
-        if isinstance(self.frequency, int):
-            return "each time" if self.frequency == 1 else f"every {self.frequency}"
-        return f"at {self.frequency}"
+        return frequency_words(self.frequency)
 
 
 class Subscription(Receiver):

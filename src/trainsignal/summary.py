@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trainsignal import keys
-from trainsignal.frequency import Frequency
 from trainsignal.receiver import Receiver
 from trainsignal.run import TrainingRun
 from trainsignal.shared_data import SharedData
@@ -64,16 +64,15 @@ def _best_values(data: SharedData) -> list[str]:
             if np.isnan(values).all():
                 continue
             row = int(np.nanargmin(values) if direction == "min" else np.nanargmax(values))
-            frequency: Frequency = series.attrs.get(keys.EPOCHS, series.attrs.get(keys.EPOCH_FREQ, 1))
-            lines.append(f"best {name:<20} {values[row]:.6g} at epoch {_epoch_of(frequency, row)}")
+            lines.append(f"best {name:<20} {values[row]:.6g} at epoch {_epoch_of(series.attrs, row)}")
     return lines
 
 
-def _epoch_of(frequency: Frequency, row: int) -> int:
-    """Return the 0-based epoch of a row."""
-    if isinstance(frequency, (int, np.integer)):
-        return (row + 1) * int(frequency) - 1
-    return int(list(frequency or ())[row])
+def _epoch_of(axis: Mapping[str, Any], row: int) -> int:
+    """Return the 0-based epoch of a row; `axis`: the attributes that `keys.epoch_axis` made."""
+    if keys.EPOCHS in axis:
+        return int(axis[keys.EPOCHS][row])
+    return (row + 1) * int(axis.get(keys.EPOCH_FREQ, 1)) - 1
 
 
 def _times(receivers: Iterable[Receiver]) -> list[str]:

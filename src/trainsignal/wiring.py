@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from trainsignal.binding import Member
 from trainsignal.bus import Band, Bus, TrainSignal
 from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
-from trainsignal.frequency import Frequency, is_int
+from trainsignal.frequency import frequency_words
 from trainsignal.subscription import Subscription
 
 _HOOK_OF = {hook.signal: hook for hook in HOOKS}
@@ -37,15 +37,6 @@ def describe(members: list[Member], bus: Bus, model: object) -> str:
     if series:
         lines += ["series:", *series]
     return "\n".join(lines)
-
-
-def frequency_words(frequency: Frequency) -> str:
-    """Return when a frequency fires: "each time", "every 3", "at [0, 2]", "never"."""
-    if frequency is None:
-        return "never"
-    if is_int(frequency):
-        return "each time" if frequency == 1 else f"every {frequency}"
-    return f"at {frequency}"
 
 
 def _handlers(signal: TrainSignal, band: Band) -> Iterable[tuple[str, str]]:

@@ -418,3 +418,24 @@ def test_the_archive_holds_what_a_dict_of_dicts_would(
         key: [rows.get(row, float("nan")) for row in range(max(rows) + 1)] for key, rows in model.items()
     }
     assert repr(sorted(found.items())) == repr(sorted(expected.items()))
+
+
+def test_flush_hands_an_error_of_publishing_to_who_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = SharedData(tmp_path / "run.h5")
+    shared.claim()
+    told: list[ArchiveError] = []
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(os, "fsync", refuse)
+        with pytest.raises(ArchiveError, match="No space left"):
+            shared.flush()
+        shared.on_publish_error = told.append
+        shared.flush()
+
+    assert len(told) == 1
+    shared.close()

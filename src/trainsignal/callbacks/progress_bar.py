@@ -67,7 +67,7 @@ class ProgressBarCallback(Callback):
 
             self._line = _moving(notebook_tqdm, epoch, total, self._stream)
         elif self._stream.isatty():
-            from tqdm.std import tqdm  # half of the time that `import trainsignal` would take
+            from tqdm.std import tqdm  # slow to import, and needed in a terminal alone
 
             self._line = _moving(tqdm, epoch, total, self._stream)
         else:
@@ -93,8 +93,8 @@ class ProgressBarCallback(Callback):
             name = f"{loss['costnm']} Loss".lstrip()
             self._line.loss_text = f" [{name} {loss['cost']:.2f}, {loss['time']:.2f}s]"
         self._done = self._run.epoch_minibatches
-        self._line.total = self._done  # known now, whatever was announced
         self._show(callback_data)
+        self._line.total = self._done  # known now, whatever was announced
         self._line.dynamic_ncols = self._line.ncols = None  # the last drawing may wrap
         self._end_line()
 
@@ -108,7 +108,7 @@ class ProgressBarCallback(Callback):
     def _show(self, callback_data: SharedData) -> None:
         """Give the line what it shows."""
         line = self._line
-        line.n = self._done
+        line.n, line.total = self._done, self._run.minibatches_per_epoch  # a loader may have told meanwhile
         line.elapsed_s = self._clock() - self._began
         if not self._done:
             return

@@ -45,5 +45,5 @@ class SaveBestStateCallback(Callback):
         if loss is None or not loss["cost"] < (float("inf") if self.best_cost is None else self.best_cost):
             return
         state = model.serialize(keep_states=True)
-        if save_and_tell(self, lambda: self._checkpoint.save(state, epoch)):
+        if save_and_tell(self, callback_data, lambda: self._checkpoint.save(state, epoch)):
             self.best_cost = float(loss["cost"])

@@ -42,7 +42,7 @@ class SerializeModelCallback(Callback):
         self._checkpoints = CheckpointHistory(self.save_path, self.history)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
-        self._save(model, epoch)
+        self._save(callback_data, model, epoch)
 
     def on_run_closed(
         self, callback_data: SharedData, model: Any, reason: ExitReason, error: BaseException | None
@@ -50,8 +50,8 @@ class SerializeModelCallback(Callback):
         run = run_of(self)
         has_trained = run.minibatches_complete + run.epoch_minibatches > 0
         if has_trained and reason in ("interrupted", "preempted"):
-            self._save(model, run.epoch)
+            self._save(callback_data, model, run.epoch)
 
-    def _save(self, model: Any, epoch: int) -> None:
+    def _save(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         state = model.serialize(keep_states=True)
-        save_and_tell(self, lambda: self._checkpoints.save(state, epoch))
+        save_and_tell(self, callback_data, lambda: self._checkpoints.save(state, epoch))

@@ -98,16 +98,10 @@ class Archive:
             now_s = self._clock()
             self._next_due_s = now_s + max(SHORTEST_PAUSE_S, PAUSE_PER_DURATION * (now_s - began_s))
 
-    def publish_if_due(self) -> bool:
-        """Publish if the path is claimed and the last attempt is long enough ago; return whether it was.
-
-        Raises:
-            ArchiveError: as `publish`. The next attempt waits as after any other.
-        """
-        if self._lock is None or self._clock() < self._next_due_s or not self.is_ours:
-            return False
-        self.publish()
-        return True
+    @property
+    def is_due(self) -> bool:
+        """Whether the path is claimed and the last attempt to publish is long enough ago."""
+        return self._lock is not None and self._clock() >= self._next_due_s and self.is_ours
 
     def release(self) -> None:
         """Give the lock up. May be called twice."""

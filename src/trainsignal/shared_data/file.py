@@ -11,7 +11,7 @@ from typing import Any, Self
 import h5py
 import numpy.typing as npt
 
-from trainsignal.errors import WiringError
+from trainsignal.errors import ArchiveError, WiringError
 from trainsignal.shared_data.archive import Archive, save_image
 from trainsignal.shared_data.buffered import BufferedDataset
 from trainsignal.shared_data.group import SharedGroup
@@ -31,7 +31,12 @@ class SharedData(SharedGroup, h5py.File):
         path: where to publish; None keeps the data in memory only.
         position: returns the stamp that handlers are given; None stamps everything (0, 0).
         clock: seconds, monotonic; says when publishing is due.
+
+    Attributes:
+        on_publish_error: is given the error when `flush` or `publish_if_due` cannot publish; None: they raise.
     """
+
+    on_publish_error: Callable[[ArchiveError], None] | None = None
 
     def __init__(
         self,
@@ -141,9 +146,11 @@ class SharedData(SharedGroup, h5py.File):
         """Publish if claimed, and the last attempt at least a second and 50 times its duration ago.
 
         Raises:
-            ArchiveError: as `publish`; the next attempt waits as well, so training can go on.
+            ArchiveError: as `publish`, unless `on_publish_error` takes it; the next attempt waits as well.
         """
-        return self._archive is not None and self._archive.publish_if_due()
+        if self._archive is None or not self._archive.is_due:
+            return False
+        return self._publish_or_tell()
 
     def save_as(self, path: str | Path) -> None:
         """Write a copy to any path, atomically; for a rescue after a full disk. Replaces what is there.
@@ -156,11 +163,15 @@ class SharedData(SharedGroup, h5py.File):
             save_image(self._read_image, path)
 
     def flush(self) -> None:
-        """Write all buffers back, flush HDF5, and publish if claimed."""
+        """Write all buffers back, flush HDF5, and publish if claimed.
+
+        Raises:
+            ArchiveError: as `publish`, unless `on_publish_error` takes it.
+        """
         self._store.write_back()
         super().flush()
         if self._archive is not None and self._archive.is_claimed:
-            self._archive.publish()
+            self._publish_or_tell()
 
     def release(self) -> None:
         """Give up the right to publish; the data stays as it is in memory. May be called twice."""
@@ -181,6 +192,17 @@ class SharedData(SharedGroup, h5py.File):
 
     def __enter__(self) -> Self:
         return self
+
+    def _publish_or_tell(self) -> bool:
+        """Publish, and hand an error to who wants it; return whether it was published."""
+        try:
+            self.publish()
+        except ArchiveError as error:
+            if self.on_publish_error is None:
+                raise
+            self.on_publish_error(error)
+            return False
+        return True
 
     def _read_image(self) -> bytes:
         self._store.write_back()

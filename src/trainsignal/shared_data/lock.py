@@ -90,11 +90,13 @@ class ArchiveLock:
     def _held_message(self, path: Path, descriptor: int) -> str:
         holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""
         by = f"process {holder}" if holder else "another process"
+        remedy = "Wait for that run to end, or end it"
         if holder == str(os.getpid()):
             by = f"another run in this process ({holder})"
+            remedy = "If that run is over, release its archive with callbacks.callback_data.close()"
         return (
             f"the archive {str(path)!r} is being written by {by}, which holds {str(self.path)!r}. "
-            "Wait for that run to end, close or end it, or give this one another output_file."
+            f"{remedy}; or give this one another output_file."
         )
 
     def _error(self, error: OSError) -> ArchiveError:

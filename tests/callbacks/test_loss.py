@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support import neon_reference
+from tests.support.runs import FakeClock, fit, quiet, tiny_model, tiny_set
+from trainsignal import LossCallback
+from trainsignal.errors import ConfigurationError, DataError, MissingAbilityError
+
+
+def test_two_losses_have_their_own_series() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(LossCallback(tiny_set()))
+    callbacks.add_callback(LossCallback(tiny_set(), epoch_freq=2))
+    callbacks.add_callback(LossCallback(tiny_set(), label="other"))
+    fit(model, callbacks, 4)
+    data = callbacks.callback_data
+    np.testing.assert_array_equal(data["cost/loss_2"][:], data["cost/loss"][[1, 3]])
+    np.testing.assert_array_equal(data["cost/other"][:], data["cost/loss"][:])
+    assert data["time/loss_2"].shape == (2,)
+
+
+def test_loss_falls_on_the_set_that_is_trained_on() -> None:
+    reference = neon_reference.arrays("default_only")
+    model = neon_reference.initialized_mlp(reference)
+    callbacks = quiet(model)
+    callbacks.add_callback(LossCallback(neon_reference.data_set(reference, "train")))
+    fit(model, callbacks, 3, neon_reference.data_set(reference, "train"))
+    losses = callbacks.callback_data["cost/loss"][:]
+    assert (np.diff(losses) < 0).all()
+
+
+@pytest.mark.parametrize("frequency, shape, axis", [
+    (1, (5,), {"epoch_freq": 1}), (2, (2,), {"epoch_freq": 2}), ([0, 3], (2,), {"epochs": [0, 3]}),
+    (None, (0,), {"epochs": []}),
+], ids=repr)  # fmt: skip
+def test_rows_and_axis_are_those_of_the_frequency(
+    frequency: Any, shape: tuple[int], axis: dict[str, Any]
+) -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(LossCallback(tiny_set(), epoch_freq=frequency))
+    fit(model, callbacks, 5)
+    series = callbacks.callback_data["cost/loss"]
+    assert series.shape == shape
+    assert not np.isnan(series[:]).any()
+    attributes = {key: np.asarray(value).tolist() for key, value in series.attrs.items()}
+    assert attributes == {"time_markers": "epoch_freq", "direction": "min", **axis}
+
+
+def test_epochs_that_were_not_reached_are_missing() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(LossCallback(tiny_set(), epoch_freq=[1, 4]))
+    callbacks.bus.subscribe("epoch_end", lambda: callbacks.stop("enough"), at=2)
+    fit(model, callbacks, 5)
+    assert np.isnan(callbacks.callback_data["cost/loss"][:]).tolist() == [False, True]
+
+
+def test_time_is_what_evaluating_took() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(LossCallback(tiny_set(), clock=FakeClock(step=0.5)))
+    fit(model, callbacks, 2)
+    np.testing.assert_array_equal(callbacks.callback_data["time/loss"][:], [0.5, 0.5])
+
+
+@pytest.mark.parametrize("label", ["", "a/b"])
+def test_label_that_is_no_name_is_refused(label: str) -> None:
+    with pytest.raises(ConfigurationError, match="expected a name without '/'"):
+        LossCallback(tiny_set(), label=label)
+
+
+def test_missing_set_is_refused() -> None:
+    with pytest.raises(DataError, match="eval_set=None"):
+        LossCallback(None)
+
+
+def test_model_that_cannot_infer_is_refused_before_the_run() -> None:
+    callbacks = quiet()
+    callbacks.add_callback(LossCallback(tiny_set()))
+    with pytest.raises(MissingAbilityError, match="LossCallback needs a model with"):
+        callbacks.on_train_begin(1)

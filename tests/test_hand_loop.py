@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.runs import Sentence, hand_loop, quiet
+from trainsignal import Callback, Callbacks
+from trainsignal.errors import RunStateError
+
+
+class UnsizedLoader:
+    """Has `__len__`, as PyTorch's DataLoader, but does not know it."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        self._error = error
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(3))
+
+    def __len__(self) -> int:
+        raise self._error
+
+
+def sizes_seen(callbacks: Callbacks) -> list[int | None]:
+    """Return a list that grows by `minibatches_per_epoch` at each minibatch and epoch end."""
+    sizes: list[int | None] = []
+    for name in ("minibatch_begin", "epoch_end"):
+        callbacks.bus.subscribe(name, lambda run: sizes.append(run.minibatches_per_epoch))
+    return sizes
+
+
+def test_epochs_and_batches_come_in_order() -> None:
+    seen = []
+    with quiet().training(2) as run:
+        for epoch in run.epochs():
+            for batch in run.minibatches("ab"):
+                run.cost = 1.0
+                seen.append((epoch, batch, run.epoch_minibatches))
+    assert seen == [(0, "a", 0), (0, "b", 1), (1, "a", 0), (1, "b", 1)]
+
+
+def test_length_of_a_loader_is_known_at_its_first_minibatch() -> None:
+    callbacks = quiet()
+    sizes = sizes_seen(callbacks)
+    hand_loop(callbacks, epochs=1, minibatches=2)
+    assert sizes == [2, 2, 2]
+
+
+def test_length_of_a_generator_is_known_when_it_has_ended() -> None:
+    callbacks = quiet()
+    sizes = sizes_seen(callbacks)
+    with callbacks.training(2) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(one for one in range(2)):
+                run.cost = 1.0
+    assert sizes == [None, None, 2, 2, 2, 2]  # the second epoch expects what the first one had
+
+
+@pytest.mark.parametrize("error", [TypeError, NotImplementedError])
+def test_loader_whose_length_cannot_be_told_counts_as_unknown(error: type[Exception]) -> None:
+    callbacks = quiet()
+    sizes = sizes_seen(callbacks)
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(UnsizedLoader(error)):
+                run.cost = 1.0
+    assert sizes == [None, None, None, 3]
+
+
+def test_loader_that_grows_during_the_epoch_is_read_to_its_end() -> None:
+    callbacks = quiet()
+    batches = [0]
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for batch in run.minibatches(batches):
+                run.cost = 1.0
+                if batch < 4:
+                    batches.append(batch + 1)
+    assert callbacks.run.minibatches_complete == 5
+    assert callbacks.run.minibatches_per_epoch == 5
+
+
+def test_second_loader_in_an_epoch_counts_on() -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for loader in ("ab", "c"):
+                for _ in run.minibatches(loader):
+                    run.cost = 1.0
+    assert [call[1:] for call in sentence.calls if call[0] == "minibatch_end"] == [(0, 0), (0, 1), (0, 2)]
+    assert callbacks.epoch_marker == 3
+
+
+def test_iterator_that_was_abandoned_and_is_stepped_in_the_next_epoch_counts_from_0() -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with callbacks.training(2) as run:
+        kept: Iterator[str] | None = None
+        for _ in run.epochs():
+            run.cost = 1.0
+            kept = kept or run.minibatches("abcd")
+            next(kept)
+            next(kept)
+    assert sentence.text == "TEBbBbeEBbBbetC"
+    assert [call[1:] for call in sentence.calls if call[0] == "minibatch_begin"] == [
+        (0, 0), (0, 1), (1, 0), (1, 1),
+    ]  # fmt: skip
+
+
+def test_iterator_that_is_stepped_after_its_epoch_is_refused() -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            run.cost = 1.0
+            kept = run.minibatches("ab")
+            next(kept)
+        with pytest.raises(RunStateError, match=r"belongs inside `for epoch in run\.epochs\(\):`"):
+            next(kept)
+    assert sentence.text == "TEBbetC"
+
+
+def test_minibatches_outside_an_epoch_are_refused() -> None:
+    with quiet().training(1) as run, pytest.raises(RunStateError, match=r"run\.epochs\(\)"):
+        next(run.minibatches("a"))
+
+
+def test_second_epochs_iterator_goes_on_where_the_first_was_left() -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with callbacks.training(3) as run:
+        for _ in run.epochs():
+            break
+        rest = list(run.epochs())
+    assert rest == [1, 2]
+    assert sentence.text == "TEeEeEetC"
+
+
+def test_epochs_iterator_ends_when_the_run_is_closed() -> None:
+    callbacks = quiet()
+    with callbacks.training(None) as run:
+        epochs = run.epochs()
+        assert next(epochs) == 0
+    assert list(epochs) == []
+
+
+@pytest.mark.parametrize(
+    "at, expected", [("minibatch", "TEBbBbetC"), ("epoch", "TEBbBbBbBbetC")], ids=["minibatch", "epoch"]
+)
+def test_vote_stops_at_its_boundary(at: str, expected: str) -> None:
+    class Voter(Callback):
+        def on_minibatch_end(self, callback_data: object, model: object, epoch: int, minibatch: int) -> None:
+            if minibatch == 1:
+                self.request_stop("enough", at=at)  # type: ignore[arg-type]  # a parameter of the test
+
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    callbacks.add_callback(Voter())
+    hand_loop(callbacks, epochs=3, minibatches=4)
+    assert sentence.text == expected
+    assert callbacks.run.exit_reason == "stopped"
+
+
+def test_no_batch_is_taken_that_is_not_trained_on() -> None:
+    callbacks = quiet()
+    source = iter(range(10))
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for batch in run.minibatches(source):
+                run.cost = 1.0
+                if batch == 1:
+                    callbacks.stop("enough")
+    assert next(source) == 2
+
+
+def test_vote_before_the_first_minibatch_takes_no_batch() -> None:
+    callbacks = quiet()
+    source = iter(range(10))
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            callbacks.stop("at once")
+            assert list(run.minibatches(source)) == []
+    assert next(source) == 0
+    assert callbacks.run.minibatches_complete == 0
+
+
+def test_vote_before_the_first_epoch_lets_none_begin() -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    callbacks.bus.subscribe("train_begin", lambda: callbacks.stop("at once"))
+    hand_loop(callbacks)
+    assert sentence.text == "TtC"
+
+
+def test_overridden_and_replaced_methods_of_the_container_drive_the_loop() -> None:
+    called = []
+
+    class Mine(Callbacks):
+        def on_epoch_begin(self, epoch: int) -> None:
+            called.append(f"subclass {epoch}")
+            super().on_epoch_begin(epoch)
+
+    callbacks = Mine(object(), progress_bar=False)
+    original = callbacks.on_minibatch_end
+
+    def replaced(epoch: int, minibatch: int) -> None:
+        called.append(f"instance {minibatch}")
+        original(epoch, minibatch)
+
+    callbacks.on_minibatch_end = replaced  # type: ignore[method-assign]
+    sentence = Sentence(callbacks)
+    hand_loop(callbacks, epochs=1, minibatches=2)
+    assert called == ["subclass 0", "instance 0", "instance 1"]
+    assert sentence.text == "TEBbBbetC"

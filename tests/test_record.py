@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.support.runs import FakeClock, Finishable, fit, hand_loop, quiet, tiny_model
+from trainsignal import files
+from trainsignal.record import RunRecord
+from trainsignal.shared_data import SharedData
+
+
+def problems_of(data: SharedData) -> tuple[RunRecord, list[str]]:
+    problems: list[str] = []
+    return RunRecord(data, problems.append), problems
+
+
+@pytest.mark.parametrize("epochs, minibatches, attributes", [
+    (4, 32, {"total_epochs": 4, "total_minibatches": 128}), (4, None, {"total_epochs": 4}), (None, 32, {}),
+])  # fmt: skip
+def test_config_says_what_is_known(
+    epochs: int | None, minibatches: int | None, attributes: dict[str, int]
+) -> None:
+    data = SharedData()
+    problems_of(data)[0].begin(epochs, minibatches)
+    assert dict(data["config"].attrs) == attributes
+
+
+def test_progress_counts_epochs_and_cumulative_minibatches() -> None:
+    data = SharedData()
+    record, _ = problems_of(data)
+    record.begin(3, None)
+    assert dict(data["time_markers"].attrs) == {"epochs_complete": 0, "minibatches_complete": 0}
+    record.end_epoch(0, 32)
+    record.end_epoch(1, 63)
+    assert dict(data["time_markers"].attrs) == {"epochs_complete": 2, "minibatches_complete": 63}
+    np.testing.assert_array_equal(data["time_markers/minibatch"][:], [32, 63, 0])
+
+
+@pytest.mark.parametrize("text, stored", [
+    ("plain", "plain"),
+    ("a\0b", "a\\x00b"),
+    ("a\ud800b", "a\\ud800b"),
+    ("größer, 損失", "größer, 損失"),
+    ("x" * 100_000, "x" * 100_000),
+], ids=["plain", "zero", "surrogate", "umlaut", "long"])  # fmt: skip
+def test_why_the_run_ended_is_kept_whatever_its_text(text: str, stored: str, tmp_path: Path) -> None:
+    callbacks = quiet(output_file=tmp_path / "run.h5")
+    with pytest.raises(ValueError), callbacks.training(1):
+        raise ValueError(text)
+    with h5py.File(str(tmp_path / "run.h5")) as archive:
+        assert archive["config"].attrs["exit_detail"] == f"ValueError: {stored}"
+        assert archive["config"].attrs["exit_reason"] == "failed"
+
+
+def test_archive_has_its_first_state_before_the_first_epoch(tmp_path: Path) -> None:
+    callbacks = quiet(output_file=tmp_path / "run.h5")
+    with callbacks.training(3), h5py.File(str(tmp_path / "run.h5")) as archive:
+        assert archive["config"].attrs["total_epochs"] == 3
+        assert "exit_reason" not in archive["config"].attrs
+    with h5py.File(str(tmp_path / "run.h5")) as archive:
+        assert archive["config"].attrs["exit_reason"] == "completed"
+
+
+class FullDisk:
+    """Makes every file that is written aside end in ENOSPC, as long as it `is_full`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_full = False
+        self._sync = files._sync
+        monkeypatch.setattr(files, "_sync", self._sync_or_fail)
+
+    def _sync_or_fail(self, path: Path) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        self._sync(path)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> FullDisk:
+    return FullDisk(monkeypatch)
+
+
+def test_full_disk_while_publishing_is_reported_and_training_goes_on(
+    disk: FullDisk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callbacks = quiet(Finishable(), output_file=tmp_path / "run.h5")
+    with callbacks.training(3) as run:
+        for epoch in run.epochs():
+            disk.is_full = epoch == 1
+            callbacks.callback_data.flush()
+            for _ in run.minibatches("ab"):
+                run.cost = 1.0
+    assert "No space left on device" in caplog.messages[0]
+    assert "Training goes on, and publishing is tried again" in caplog.messages[0]
+    assert caplog.messages[1] == f"reported during this run: {caplog.messages[0]}"
+    assert caplog.messages[0] in callbacks.summary()
+    with h5py.File(str(tmp_path / "run.h5")) as archive:
+        assert archive["config"].attrs["exit_reason"] == "completed"
+        np.testing.assert_array_equal(archive["cost/train"][:], np.ones(6))
+
+
+def test_full_disk_at_the_end_leaves_the_last_state_and_the_data_in_memory(
+    disk: FullDisk, tmp_path: Path
+) -> None:
+    callbacks = quiet(output_file=tmp_path / "run.h5")
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            disk.is_full = True
+            run.cost = 1.0
+            list(run.minibatches("ab"))
+    assert "callbacks.callback_data.save_as(path) saves it" in callbacks.run.problems[-1]
+    disk.is_full = False
+    callbacks.callback_data.save_as(tmp_path / "rescued.h5")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["rescued.h5", "run.h5"]
+    with h5py.File(str(tmp_path / "rescued.h5")) as archive:
+        np.testing.assert_array_equal(archive["cost/train"][:], [1, 1])
+    with h5py.File(str(tmp_path / "run.h5")) as archive:
+        assert len(archive["cost/train"]) == 0
+
+
+def test_full_disk_while_saving_a_checkpoint_is_reported_and_training_goes_on(
+    disk: FullDisk, tmp_path: Path
+) -> None:
+    model = tiny_model()
+    callbacks = quiet(model, save_path=tmp_path / "model.h5")
+    saved: list[int] = []
+    callbacks.bus.subscribe("checkpoint_saved", lambda epoch: saved.append(epoch))
+
+    def fill(epoch: int) -> None:
+        disk.is_full = epoch == 1
+
+    callbacks.bus.subscribe("epoch_begin", fill)
+    fit(model, callbacks, 3)
+    assert saved == [0, 2]
+    assert len(callbacks.run.problems) == 1
+    assert callbacks.run.problems[0].startswith("SerializeModelCallback: ")
+    assert callbacks.run.problems[0].endswith("Training goes on.")
+    assert callbacks.run.exit_reason == "completed"
+
+
+def test_due_publication_that_fails_is_reported_and_tried_again_when_due(
+    disk: FullDisk, tmp_path: Path
+) -> None:
+    clock = FakeClock()
+    data = SharedData(tmp_path / "run.h5", clock=clock)
+    record, problems = problems_of(data)
+    record.begin(1, None)
+    data.claim()
+    record.publish_first()
+    disk.is_full = True
+    clock.now += 2
+    assert not data.publish_if_due()
+    assert len(problems) == 1
+    assert problems[0].endswith(". Training goes on, and publishing is tried again.")
+    disk.is_full = False
+    clock.now += 2
+    assert data.publish_if_due()
+    record.publish_last()
+    assert len(problems) == 1
+
+
+def test_run_that_published_nothing_writes_nothing_at_its_end(tmp_path: Path) -> None:
+    (tmp_path / "run.h5").write_text("of an earlier run")
+    callbacks = quiet(output_file=tmp_path / "run.h5")
+
+    def fail() -> None:
+        raise ValueError
+
+    callbacks.bus.subscribe("train_begin", fail)
+    with pytest.raises(ValueError):
+        hand_loop(callbacks)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("run.h5", "of an earlier run")]

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.runs import fit, hand_loop, quiet, tiny_model, tiny_set
+from trainsignal import Callback
+from trainsignal.models.numpy_net import Accuracy
+
+
+class Series(Callback):
+    """Writes given values of one series, one an epoch at which it fires."""
+
+    def __init__(self, key: str, values: list[float], frequency: Any, direction: str | None) -> None:
+        super().__init__(epoch_freq=frequency)
+        self.key, self.values, self.direction = key, values, direction
+        self.writes = (key,)
+
+    def on_train_begin(self, callback_data: Any, model: Any, epochs: int) -> None:
+        axis = (
+            {"epochs": self.epoch_freq}
+            if isinstance(self.epoch_freq, list)
+            else {"epoch_freq": self.epoch_freq}
+        )
+        attributes = {"time_markers": "epoch_freq", **axis}
+        if self.direction is not None:
+            attributes["direction"] = self.direction
+        series = callback_data.create_series(self.key, len(self.values), attributes=attributes)
+        series[:] = self.values
+
+
+def summary_with(series: Series) -> list[str]:
+    callbacks = quiet()
+    callbacks.add_callback(series)
+    hand_loop(callbacks)
+    return [line for line in callbacks.summary().splitlines() if line.startswith("best")]
+
+
+@pytest.mark.parametrize("key", ["cost/loss", "metrics/Accuracy"])
+@pytest.mark.parametrize("frequency, direction, line", [
+    (1, "min", "0.25 at epoch 2"),
+    (1, "max", "4 at epoch 1"),
+    (3, "min", "0.25 at epoch 8"),
+    ([1, 4, 6], "min", "0.25 at epoch 6"),
+    (np.int64(2), "max", "4 at epoch 3"),
+], ids=repr)  # fmt: skip
+def test_best_value_and_its_epoch_are_shown(key: str, frequency: Any, direction: str, line: str) -> None:
+    name = key.rpartition("/")[2]
+    lines = summary_with(Series(key, [1, 4, 0.25], frequency, direction))
+    assert lines == [f"best {name:<20} {line}"]
+
+
+def test_value_that_is_missing_is_never_the_best() -> None:
+    series = Series("cost/loss", [float("nan"), 2, float("nan")], 1, "min")
+    assert summary_with(series) == [f"best {'loss':<20} 2 at epoch 1"]
+
+
+@pytest.mark.parametrize("values, direction", [([float("nan")], "min"), ([], "min"), ([1.0], None)])
+def test_series_without_a_best_value_is_not_shown(values: list[float], direction: str | None) -> None:
+    assert summary_with(Series("cost/loss", values, 1, direction)) == []
+
+
+def test_group_among_the_metrics_is_passed_over() -> None:
+    assert summary_with(Series("metrics/top/k", [1], 1, "min")) == []
+
+
+def test_run_that_has_not_begun_is_in_progress_or_has_ended() -> None:
+    callbacks = quiet()
+    assert callbacks.summary().splitlines()[:2] == ["run          not begun", "epochs       0, 0 minibatches"]
+    with callbacks.training(2):
+        assert callbacks.summary().splitlines()[0] == "run          in progress"
+    assert callbacks.summary().splitlines()[0] == "run          completed"
+
+
+def test_progress_tells_what_was_done_of_what_was_asked_for() -> None:
+    callbacks = quiet()
+    callbacks.bus.subscribe("epoch_end", lambda: callbacks.stop("enough"), at=1)
+    hand_loop(callbacks, epochs=5, minibatches=3)
+    lines = callbacks.summary().splitlines()
+    assert lines[:2] == ["run          stopped by user: enough", "epochs       2 of 5, 6 minibatches"]
+
+
+def test_error_that_ended_the_run_is_shown() -> None:
+    callbacks = quiet()
+    with pytest.raises(ValueError), callbacks.training(1):
+        raise ValueError("diverged")
+    assert callbacks.summary().splitlines()[0] == "run          failed: ValueError: diverged"
+
+
+def test_files_are_shown_where_they_still_exist(tmp_path: Path) -> None:
+    model = tiny_model()
+    callbacks = quiet(model, output_file=tmp_path / "run.h5", save_path=tmp_path / "m.h5", history=2)
+    fit(model, callbacks, 3)
+    lines = callbacks.summary().splitlines()
+    assert f"archive      {tmp_path / 'run.h5'}" in lines
+    assert [line for line in lines if line.startswith("checkpoint")] == [
+        f"checkpoint   {tmp_path / 'm_1.h5'} (epoch 1)", f"checkpoint   {tmp_path / 'm_2.h5'} (epoch 2)",
+    ]  # fmt: skip
+
+
+def test_time_of_each_callback_is_shown_the_slowest_first() -> None:
+    callbacks = quiet()
+
+    class Slow(Callback):
+        def on_epoch_end(self, callback_data: Any, model: Any, epoch: int) -> None:
+            sum(range(300_000))
+
+    callbacks.add_callback(Slow())
+    hand_loop(callbacks)
+    times = [line for line in callbacks.summary().splitlines() if line.startswith("time")]
+    milliseconds = [float(line.split()[1]) for line in times]
+    assert times[0].endswith("ms  Slow")
+    assert milliseconds == sorted(milliseconds, reverse=True)
+
+
+def test_problems_are_shown() -> None:
+    callbacks = quiet()
+    with callbacks.training(1) as run:
+        run.report("the disk is full")
+    assert "problem      the disk is full" in callbacks.summary().splitlines()
+
+
+def test_evaluation_at_listed_epochs_can_be_summarized() -> None:
+    model = tiny_model()
+    callbacks = quiet(model, eval_set=tiny_set(), eval_freq=[0, 2], metric=Accuracy())
+    fit(model, callbacks, 3)
+    best = [line.split()[1] for line in callbacks.summary().splitlines() if line.startswith("best")]
+    assert best == ["loss", "Accuracy"]
