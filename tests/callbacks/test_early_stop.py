@@ -81,6 +81,22 @@ def test_function_is_asked_only_at_epochs_at_which_the_loss_was_evaluated() -> N
     assert asked == callbacks.callback_data["cost/loss"][:].tolist()
 
 
+def test_second_run_begins_with_no_state() -> None:
+    states: list[Any] = []
+
+    def note(state: Any, loss: Any) -> tuple[Any, bool]:
+        states.append(state)
+        return "used", False
+
+    stopping = EarlyStopCallback(note)
+    for _ in range(2):
+        callbacks = quiet()
+        callbacks.callbacks = [Losses(1.0, 2.0), stopping]
+        with callbacks.training(2) as run:
+            list(run.epochs())
+    assert states == [None, "used", None, "used"]
+
+
 def test_without_a_loss_the_run_does_not_start() -> None:
     callbacks = quiet()
     callbacks.add_early_stop_callback(stop_when_worse)
