@@ -54,8 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pixels, digits = load_digits(return_X_y=True)
     order = np.random.default_rng(1234).permutation(len(digits))
     pixels, digits = (pixels[order] / 16).astype(np.float32), digits[order]
-    train_set = ArrayIterator(pixels[:1440], digits[:1440], nclass=10, batch_size=args.batch_size, name="train")
-    valid_set = ArrayIterator(pixels[1440:], digits[1440:], nclass=10, batch_size=args.batch_size, name="valid")
+    train_set = ArrayIterator(
+        pixels[:1440], digits[:1440], nclass=10, batch_size=args.batch_size, name="train"
+    )
+    valid_set = ArrayIterator(
+        pixels[1440:], digits[1440:], nclass=10, batch_size=args.batch_size, name="valid"
+    )
 
     # set up the layers, the cost and the optimizer
     weights = Gaussian(scale=0.1)

@@ -27,14 +27,14 @@ LAYERS = (
     ("defaults", "summary", "wiring", "description"),
     ("callbacks", "models", "distributed"),
     ("run", "saving"),
-    ("hand_loop", "record", "hot_path", "evaluation", "checkpoint", "interrupt"),
+    ("hand_loop", "record", "hot_path", "cost", "evaluation", "checkpoint", "interrupt"),
     ("binding",),
     ("preflight",),
     ("order",),
     ("callback",),
     ("bus",),
     ("subscription", "shared_data"),
-    ("receiver",),
+    ("receiver", "run_link"),
     ("signals", "frequency", "keys", "abilities", "files"),
     ("errors",),
 )
@@ -54,7 +54,7 @@ HOME_OF = {
     "h5py": ("shared_data", "checkpoint", "report"),
     "tqdm": ("callbacks.progress_bar",),
     "sklearn": ("demo", "loops.sklearn", "models.sklearn"),
-    "configargparse": ("arguments",),
+    "configargparse": ("config_file",),
 }
 """Where each dependency is imported, and nowhere else."""
 
@@ -67,7 +67,6 @@ LARGEST_LINES = 280
 LARGER = {
     "container": "neon's own surface: as many methods as neon's `Callbacks`, and their documentation",
     "bus": "the signal class and the bus are one idea, and the only importers of blinker",
-    "callback": "half of it is the documentation of the hooks that users override",
     "run": "the life of one run; half of it is documentation",
     "arguments": "one function an option, each with its help text",
     "models.numpy_net.model": "neon's own surface of `Model`",

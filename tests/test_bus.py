@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from trainsignal import Bus
-from trainsignal.bus import Band, deliver
+from trainsignal.bus import Band
 from trainsignal.errors import ConfigurationError, UnknownSignalError
-from trainsignal.receiver import Receiver
+from trainsignal.receiver import Receiver, deliver
 from trainsignal.signals import CATALOGUE
 
 MODEL = object()

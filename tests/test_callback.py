@@ -9,9 +9,10 @@ import pytest
 
 from tests.support.events import BareModel, Journalist, container, drive
 from trainsignal import Callback, Callbacks, SharedData
-from trainsignal.callback import HOOKS, Hook, has_own_gate, run_of
+from trainsignal.callback import HOOKS, Hook, has_own_gate
 from trainsignal.errors import FrequencyError, RunStateError
 from trainsignal.frequency import Frequency
+from trainsignal.run_link import run_of
 
 HOOK_OF = {hook.method: hook for hook in HOOKS}
 

@@ -28,7 +28,6 @@ from tests.support.runs import (
     tiny_set,
 )
 from trainsignal import Callback, Callbacks, LossCallback, TrainCostCallback
-from trainsignal.callback import run_of
 from trainsignal.checkpoint import save_state
 from trainsignal.errors import (
     ArchiveLockedError,
@@ -41,6 +40,7 @@ from trainsignal.errors import (
     WiringError,
 )
 from trainsignal.models.numpy_net import Accuracy
+from trainsignal.run_link import run_of
 
 
 class Noting(Callback):
@@ -624,7 +624,8 @@ def test_error_that_the_block_catches_does_not_close_the_run() -> None:
             epochs = run.epochs()
             with pytest.raises(ZeroDivisionError):
                 list(epochs)
-    assert callbacks.run.exit_reason == "completed"
+    assert callbacks.run.exit_reason == "stopped"
+    assert callbacks.run.votes[0].author == "loop"
 
 
 def test_error_in_the_first_hook_closes_the_run_as_failed_without_noise(

@@ -87,3 +87,8 @@ def test_state_that_does_not_fit_is_refused_with_the_name_of_its_file(tmp_path: 
     with pytest.raises(CheckpointError) as caught:
         load_model(tiny_model(), tmp_path / "foreign.h5", trust_pickle=False)
     assert caught.value.__notes__ == [f"while loading model_file={str(tmp_path / 'foreign.h5')!r}"]
+
+
+def test_checkpoints_without_a_path_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="serialize=2 without save_path"):
+        Callbacks(object(), serialize=2)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from tests.support import neon_reference
+from tests.support.runs import tiny_model
 from trainsignal.errors import DataError
 from trainsignal.evaluation import check_evaluation_set, host_array, mean_cost
+from trainsignal.models.numpy_net import ArrayIterator
 
 
 class Tensor:
@@ -138,3 +140,14 @@ def test_data_set_that_yields_nothing_is_refused() -> None:
 def test_what_cannot_be_evaluated_on_is_refused(data_set: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         check_evaluation_set(data_set, "eval_set")
+
+
+def test_evaluating_on_the_training_set_leaves_its_position_alone() -> None:
+    train_set = ArrayIterator(np.eye(3, 2, dtype=np.float32), [0, 1, 0], nclass=2, batch_size=2)
+    list(train_set)  # ragged: the next epoch starts after one sample of this one
+    before = train_set.state_dict()
+
+    mean_cost(tiny_model(), train_set)
+
+    assert train_set.start == 1
+    assert train_set.state_dict() == before

@@ -17,7 +17,7 @@ from tests.support.events import (
     drive_epochs,
     fails_at,
 )
-from trainsignal import Bus, Callback
+from trainsignal import Bus, Callback, hot_path
 from trainsignal.errors import RunStateError
 from trainsignal.hot_path import HotPath
 
@@ -443,3 +443,37 @@ def test_the_time_that_is_spent_in_a_callback_is_estimated_from_samples() -> Non
     times = [line.split() for line in callbacks.summary().splitlines() if line.startswith("time")]
     assert [words[-1] for words in times] == ["busy", "idle"]  # the slowest first
     assert float(times[0][1]) > 0
+
+
+class Clock:
+    """Seconds that pass only when told."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Slow(Callback):
+    def __init__(self, clock: Clock, each_s: float, minibatch_freq: int = 1) -> None:
+        super().__init__(minibatch_freq=minibatch_freq)
+        self.clock, self.each_s = clock, each_s
+
+    def on_minibatch_end(self, callback_data: object, model: object, epoch: int, minibatch: int) -> None:
+        self.clock.now_s += self.each_s
+
+
+@pytest.mark.parametrize("each_s", [0.001, 1.0], ids=["fast minibatches", "slow minibatches"])
+def test_the_time_of_a_callback_is_estimated_from_samples(
+    each_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(hot_path, "perf_counter", clock)
+    callbacks = container(Slow(clock, each_s), Slow(clock, each_s, minibatch_freq=10))
+
+    drive(callbacks, [5000, 5000])
+
+    always, tenth = (receiver for receiver in callbacks._bound if receiver.hook.signal == "minibatch_end")
+    assert always.spent_s == pytest.approx(10_000 * each_s, rel=0.03)  # the last sample may be 250 ago
+    assert tenth.spent_s == pytest.approx(1_000 * each_s)

@@ -63,7 +63,7 @@ def test_archive_has_its_first_state_before_the_first_epoch(tmp_path: Path) -> N
         assert archive["config"].attrs["total_epochs"] == 3
         assert "exit_reason" not in archive["config"].attrs
     with h5py.File(str(tmp_path / "run.h5")) as archive:
-        assert archive["config"].attrs["exit_reason"] == "completed"
+        assert archive["config"].attrs["exit_detail"] == "the loop ended after 0 of 3 epochs"
 
 
 class FullDisk:

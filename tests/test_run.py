@@ -275,7 +275,7 @@ def test_position_is_the_current_minibatch_and_at_an_epochs_end_the_last() -> No
     for name in ("train_begin", "epoch_begin", "minibatch_begin", "minibatch_end", "epoch_end", "train_end"):
         callbacks.bus.subscribe(name, lambda run: positions.append(tuple(run.position())))
     hand_loop(callbacks, epochs=1, minibatches=2)
-    assert positions == [(0, -1), (0, 0), (0, 0), (0, 0), (0, 1), (0, 1), (0, 1), (0, 1)]
+    assert positions == [(0, 0), (0, 0), (0, 0), (0, 0), (0, 1), (0, 1), (0, 1), (0, 1)]
 
 
 @pytest.mark.parametrize("error, reason", [

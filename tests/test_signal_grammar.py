@@ -290,3 +290,40 @@ def test_iterator_in_a_generator_that_is_closed_early_closes_the_run_as_failed()
     generator.close()  # type: ignore[attr-defined]
     assert sentence.text == "TEBC"
     assert container.run.exit_reason == "failed"
+
+
+def test_what_bare_calls_leave_open_is_closed_before_the_run_ends() -> None:
+    callbacks, sentence = container_with([])
+    callbacks.run.cost = 1.0
+    callbacks.on_train_begin(1)
+    callbacks.on_epoch_begin(0)
+    callbacks.on_minibatch_begin(0, 0)
+
+    callbacks.on_train_end()
+
+    assert sentence.text == "TEBbetC"
+
+
+def test_an_epoch_that_bare_calls_left_open_is_closed_before_the_next() -> None:
+    callbacks, sentence = container_with([])
+    callbacks.run.cost = 1.0
+    callbacks.on_train_begin(2)
+    for epoch in range(2):
+        callbacks.on_epoch_begin(epoch)
+        callbacks.on_minibatch_begin(epoch, 0)
+        callbacks.on_minibatch_end(epoch, 0)
+
+    callbacks.on_train_end()
+
+    assert sentence.text == "TEBbeEBbetC"
+
+
+def test_a_block_that_is_left_amid_a_minibatch_of_bare_calls_closes_it() -> None:
+    callbacks, sentence = container_with([])
+    callbacks.run.cost = 1.0
+    with callbacks:
+        callbacks.on_train_begin(1)
+        callbacks.on_epoch_begin(0)
+        callbacks.on_minibatch_begin(0, 0)
+
+    assert sentence.text == "TEBbetC"

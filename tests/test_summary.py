@@ -72,7 +72,9 @@ def test_run_that_has_not_begun_is_in_progress_or_has_ended() -> None:
     assert callbacks.summary().splitlines()[:2] == ["run          not begun", "epochs       0, 0 minibatches"]
     with callbacks.training(2):
         assert callbacks.summary().splitlines()[0] == "run          in progress"
-    assert callbacks.summary().splitlines()[0] == "run          completed"
+    assert callbacks.summary().splitlines()[0] == (
+        "run          stopped by loop: the loop ended after 0 of 2 epochs"
+    )
 
 
 def test_progress_tells_what_was_done_of_what_was_asked_for() -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import difflib
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 import blinker
@@ -19,7 +19,7 @@ from blinker._utilities import make_id
 from blinker.base import ANY_ID
 
 from trainsignal.errors import ConfigurationError, UnknownSignalError
-from trainsignal.receiver import OnError, Receiver, note_place, place
+from trainsignal.receiver import OnError, deliver
 from trainsignal.signals import CATALOGUE, COMMON_PAYLOAD, SENDER_NAMES, SignalSpec
 from trainsignal.subscription import Subscription, Trigger, When
 
@@ -304,19 +304,3 @@ class Bus:
         return UnknownSignalError(
             f"no signal named {name!r}. {hint} Add one of your own with bus.declare({name!r}, payload=(...))."
         )
-
-
-def deliver(receiver: Callable[..., Any], sender: object, signal: str, payload: Mapping[str, Any]) -> None:
-    """Call one receiver, add its time to its account, and a note to its error."""
-    if isinstance(receiver, Receiver):
-        began = perf_counter()
-        try:
-            receiver(sender, **payload)
-        finally:
-            receiver.spent_s += perf_counter() - began
-        return
-    try:
-        receiver(sender, **payload)
-    except Exception as error:
-        note_place(error, getattr(receiver, "__qualname__", repr(receiver)), place(signal, payload))
-        raise

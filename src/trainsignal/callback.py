@@ -8,71 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 
 from trainsignal import keys
-from trainsignal.errors import RunStateError
 from trainsignal.frequency import Frequency, check_frequency, fires, row_of
+from trainsignal.run_link import Boundary, ExitReason, joined_run, run_of, without_run
 from trainsignal.shared_data import SharedData
-
-ExitReason: TypeAlias = Literal["completed", "stopped", "interrupted", "preempted", "failed"]
-Boundary: TypeAlias = Literal["minibatch", "epoch"]
-
-
-class RunLink(Protocol):
-    """What a callback may ask of the run that it takes part in."""
-
-    @property
-    def cost(self) -> float:
-        """Cost of the current minibatch."""
-        ...
-
-    @property
-    def epoch_cost(self) -> float | None:
-        """Mean cost of the current epoch's minibatches so far; None where nobody told."""
-        ...
-
-    @property
-    def minibatches_per_epoch(self) -> int | None:
-        """Minibatches of the current epoch; None where unknown."""
-        ...
-
-    @property
-    def epoch(self) -> int:
-        """The current epoch, 0-based."""
-        ...
-
-    @property
-    def minibatches_complete(self) -> int:
-        """Minibatches done before the current epoch."""
-        ...
-
-    @property
-    def epoch_minibatches(self) -> int:
-        """Minibatches done in the current epoch."""
-        ...
-
-    def request_stop(self, reason: str, author: str, at: Boundary = "minibatch") -> None:
-        """Vote to stop at the next boundary."""
-        ...
-
-    def report(self, problem: str) -> None:
-        """Tell the user of a problem at once, and again when the run ends."""
-        ...
-
-    def checkpoint_saved(self, path: str) -> None:
-        """Publish that a checkpoint is on the disk."""
-        ...
-
-    def wiring_changed(self) -> None:
-        """Look anew at who fires when."""
-        ...
-
-
-_RUN = "trainsignal run"
-"""Key in an instance's `__dict__`; with its space it is no attribute name that a subclass could use."""
 
 
 class FrequencyAttribute:
@@ -96,7 +39,7 @@ class FrequencyAttribute:
     def __set__(self, instance: Callback, value: Frequency) -> None:
         check_frequency(value, f"{type(instance).__name__}.{self._name}")
         vars(instance)[self._name] = value
-        run: RunLink | None = vars(instance).get(_RUN)
+        run = joined_run(instance)
         if run is not None:
             run.wiring_changed()
 
@@ -223,7 +166,7 @@ class Callback:
         return {"cost": series[row], "time": time, "costnm": self.costnm}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != _RUN}
+        return without_run(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,25 +214,3 @@ def has_own_gate(callback: Callback, frequency: str) -> bool:
     """
     own_rule = "should_fire" in vars(callback) or type(callback).should_fire is not Callback.should_fire
     return own_rule or getattr(type(callback), frequency) is not getattr(Callback, frequency)
-
-
-def run_of(callback: Callback) -> RunLink:
-    """Return the run that the callback takes part in.
-
-    Raises:
-        RunStateError: it takes part in none.
-    """
-    run: RunLink | None = vars(callback).get(_RUN)
-    if run is None:
-        raise RunStateError(
-            f"{type(callback).__name__} takes part in no run now: add it to a Callbacks object and train"
-        )
-    return run
-
-
-def join(callback: Callback, run: RunLink | None) -> None:
-    """Make the callback take part in `run`; None: in none."""
-    if run is None:
-        vars(callback).pop(_RUN, None)
-    else:
-        vars(callback)[_RUN] = run

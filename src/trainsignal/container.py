@@ -17,15 +17,17 @@ from trainsignal import defaults, description, hand_loop, wiring
 from trainsignal.abilities import CanFinish
 from trainsignal.binding import HookReceiver, Member, bind, unique_names
 from trainsignal.bus import Bus
-from trainsignal.callback import Callback, join
+from trainsignal.callback import Callback
 from trainsignal.callbacks import EarlyStopCallback, SaveBestStateCallback
 from trainsignal.callbacks.early_stop import StopFunction
+from trainsignal.errors import WiringError
 from trainsignal.frequency import Frequency
 from trainsignal.hot_path import Call
 from trainsignal.order import run_order
 from trainsignal.preflight import check_is_callback, check_wiring
 from trainsignal.receiver import OnError, check_on_error
 from trainsignal.run import TrainingRun
+from trainsignal.run_link import join
 from trainsignal.shared_data import SharedData
 from trainsignal.summary import summarize
 
@@ -138,7 +140,13 @@ class Callbacks:
 
     def __str__(self) -> str:
         """Return the wiring: each signal with its receivers in order, and who reads and writes what."""
-        return wiring.describe(self._members(run_order(self._callbacks)), self.bus, self.run.model)
+        try:
+            members = self._members(run_order(self._callbacks))
+        except WiringError as error:  # what is wrong is best seen in the wiring
+            return (
+                f"{wiring.describe(self._members(self._callbacks), self.bus, self.run.model)}\nwrong: {error}"
+            )
+        return wiring.describe(members, self.bus, self.run.model)
 
     def summary(self) -> str:
         """Return what became of the run, in lines: why it ended, best values, time per callback, files."""
@@ -204,7 +212,7 @@ class Callbacks:
     # -- neon's six calls ------------------------------------------------------------------------------
 
     def on_train_begin(self, epochs: int | None) -> None:
-        """Check the wiring, load `model_file`, claim the archive, and publish `train_begin`.
+        """Check the wiring, claim the archive, load `model_file`, and publish `train_begin`.
 
         Until `train_begin` an error leaves all as it was: mend the cause and call again.
 
@@ -216,9 +224,13 @@ class Callbacks:
         """
         self.run.check_new(epochs)
         check_wiring(self._callbacks, self.run.model, epochs)
-        if self.model_file is not None:
-            defaults.load_model(self.run.model, self.model_file, trust_pickle=self._trust_pickle)
         self.callback_data.claim()
+        if self.model_file is not None:
+            try:
+                defaults.load_model(self.run.model, self.model_file, trust_pickle=self._trust_pickle)
+            except BaseException:
+                self.callback_data.release()
+                raise
         with self.run.closing_on_error():
             self._wire()
             self.run.begin(epochs)
@@ -241,6 +253,7 @@ class Callbacks:
     def on_minibatch_begin(self, epoch: int, minibatch: int) -> None:
         """Publish `minibatch_begin`; indices are 0-based, `minibatch` within its epoch."""
         path, call = self._begin, None
+        path.latest = minibatch
         try:
             if minibatch >= path.special:
                 path.fire(epoch, minibatch)

@@ -48,6 +48,8 @@ def default_callbacks(
             f"eval_freq={eval_freq!r} without eval_set: pass the data set to evaluate on as eval_set=..., "
             "or leave eval_freq out"
         )
+    if serialize and save_path is None:
+        raise ConfigurationError(f"serialize={serialize!r} without save_path: pass the file to save to")
     callbacks: list[Callback] = []
     if eval_freq is not None:
         callbacks.append(LossCallback(eval_set, epoch_freq=eval_freq))

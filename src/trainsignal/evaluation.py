@@ -40,11 +40,13 @@ def mean_cost(model: Any, dataset: Any) -> float:
 
     Args:
         model: satisfies `CanInfer` and `HasCost`.
-        dataset: an `EvaluationSet`; put back to its begin where it has `reset()`.
+        dataset: an `EvaluationSet`; begun anew where it has `reset()`, and put back to where it was where it
+            has `state_dict()`, so that a training set may be evaluated on.
 
     Raises:
         DataError: it yields fewer samples than it says.
     """
+    position = dataset.state_dict() if hasattr(dataset, "state_dict") else None
     if hasattr(dataset, "reset"):
         dataset.reset()
     before = np.copy(host_array(model.cost.cost))
@@ -57,6 +59,8 @@ def mean_cost(model: Any, dataset: Any) -> float:
             seen += costs.size
     finally:
         _put_back(model.cost, before)
+        if position is not None:
+            dataset.load_state_dict(position)
     if seen == 0:
         raise DataError(f"{type(dataset).__name__} yielded no minibatch to evaluate on")
     return total / seen

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sized
 from typing import Protocol, TypeVar
 
-from trainsignal.callback import Boundary
 from trainsignal.errors import RunStateError
+from trainsignal.run_link import Boundary
 
 _Batch = TypeVar("_Batch")
 
@@ -23,7 +23,11 @@ class Position(Protocol):
     epochs_complete: int
     minibatches_per_epoch: int | None
     is_in_epoch: bool
-    open_minibatch: int | None
+
+    @property
+    def open_minibatch(self) -> int | None:
+        """The minibatch that has begun and not ended, or None."""
+        ...
 
     @property
     def epoch_minibatches(self) -> int:
@@ -98,8 +102,7 @@ def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Gen
     for batch in batches:
         _check_in_epoch(run)
         close_minibatch(run, driver)  # of another loader, stepped in turns with this one
-        run.open_minibatch = run.epoch_minibatches
-        driver.on_minibatch_begin(run.epoch, run.open_minibatch)
+        driver.on_minibatch_begin(run.epoch, run.epoch_minibatches)
         yield batch
         close_minibatch(run, driver)
         if run.should_stop():
@@ -108,10 +111,9 @@ def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Gen
 
 
 def close_minibatch(run: Position, driver: Driver) -> None:
-    """End the minibatch that an abandoned iterator left open."""
+    """End the minibatch that was left open: an iterator was abandoned, or a loop left."""
     if run.open_minibatch is not None:
-        minibatch, run.open_minibatch = run.open_minibatch, None
-        driver.on_minibatch_end(run.epoch, minibatch)
+        driver.on_minibatch_end(run.epoch, run.open_minibatch)
 
 
 def close_epoch(run: Position, driver: Driver) -> None:

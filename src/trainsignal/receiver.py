@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from time import perf_counter
 from typing import Any, Literal, TypeAlias, get_args
 
 from trainsignal.errors import ConfigurationError
@@ -79,3 +80,19 @@ def note_place(error: BaseException, name: str, where: str) -> None:
 def place(signal: str, payload: Mapping[str, Any]) -> str:
     """Return the position of a publication in words: "minibatch_end, epoch 3, minibatch 7"."""
     return ", ".join([signal, *(f"{key} {payload[key]}" for key in ("epoch", "minibatch") if key in payload)])
+
+
+def deliver(receiver: Callable[..., Any], sender: object, signal: str, payload: Mapping[str, Any]) -> None:
+    """Call one receiver, add its time to its account, and a note to its error."""
+    if isinstance(receiver, Receiver):
+        began = perf_counter()
+        try:
+            receiver(sender, **payload)
+        finally:
+            receiver.spent_s += perf_counter() - began
+        return
+    try:
+        receiver(sender, **payload)
+    except Exception as error:
+        note_place(error, getattr(receiver, "__qualname__", repr(receiver)), place(signal, payload))
+        raise

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
 from trainsignal import hand_loop
-from trainsignal.abilities import CanFinish, HasSize, to_float
+from trainsignal.abilities import CanFinish, HasSize
 from trainsignal.bus import Bus
-from trainsignal.callback import Boundary, ExitReason
-from trainsignal.errors import ConfigurationError, CostError, RunStateError
+from trainsignal.cost import MinibatchCost
+from trainsignal.errors import ConfigurationError, RunStateError
 from trainsignal.frequency import is_int
 from trainsignal.hot_path import HotPath
 from trainsignal.record import RunRecord
+from trainsignal.run_link import Boundary, ExitReason
 from trainsignal.shared_data import SharedData, Stamp
 
 _logger = logging.getLogger(__name__)
@@ -105,13 +106,10 @@ class TrainingRun:
         self.has_begun = False
         self.is_in_epoch = False
         self.is_guarded = False
-        self.open_minibatch: int | None = None
         self.minibatch_begin = HotPath(bus, bus.minibatch_begin)
         self._record = RunRecord(data, self.report)
         self.minibatch_end = HotPath(bus, bus.minibatch_end, on_look=self.data.publish_if_due)
-        self._cost: float | None = None
-        self._cost_sum = 0.0
-        self._costs = 0
+        self._cost = MinibatchCost(model)
         self._driver = driver
         self._on_close = on_close
         self._process = os.getpid()
@@ -122,42 +120,32 @@ class TrainingRun:
 
     @property
     def cost(self) -> float:
-        """Cost of the current minibatch: what the loop set, or else `model.cost.cost`.
+        """Cost of the current minibatch: what the loop set last, or else `model.cost.cost`.
 
         Raises:
             CostError: nobody set it, or it is not one number.
         """
-        if self._cost is not None:
-            return self._cost
-        try:
-            return to_float(self.model.cost.cost)
-        except AttributeError:
-            raise CostError(
-                "no cost of this minibatch: set run.cost = loss before the minibatch ends (inside "
-                "`with callbacks.training(epochs) as run`), or give Callbacks a model with model.cost.cost"
-            ) from None
-        except TypeError as error:
-            raise CostError(f"model.cost.cost is not one number: {error}") from error
+        return self._cost.get()
 
     @cost.setter
     def cost(self, value: object) -> None:
-        try:
-            cost = to_float(value)
-        except TypeError as error:
-            raise CostError(f"run.cost was set to something that is not one number: {error}") from error
-        self._cost = cost
-        self._cost_sum += cost
-        self._costs += 1
+        self._cost.set(value)
 
     @property
     def epoch_cost(self) -> float | None:
         """Mean of the costs that the loop set in this epoch; None where it set none."""
-        return self._cost_sum / self._costs if self._costs else None
+        return self._cost.epoch_mean
 
     @property
     def epoch_minibatches(self) -> int:
         """Minibatches done in the current epoch."""
         return self.minibatch_end.latest + 1
+
+    @property
+    def open_minibatch(self) -> int | None:
+        """The minibatch that has begun and not ended, or None."""
+        begun = self.minibatch_begin.latest
+        return begun if begun > self.minibatch_end.latest else None
 
     @property
     def is_open(self) -> bool:
@@ -166,7 +154,8 @@ class TrainingRun:
 
     def position(self) -> Stamp:
         """Return the current (epoch, minibatch), 0-based; at an epoch's end, its last minibatch."""
-        return Stamp(self.epoch, self.epoch_minibatches if self.is_in_epoch else self.epoch_minibatches - 1)
+        done = self.epoch_minibatches
+        return Stamp(self.epoch, done if self.is_in_epoch else max(0, done - 1))
 
     def request_stop(self, reason: str, author: str = "user", at: Boundary = "minibatch") -> None:
         """Vote to stop the run at the next boundary; it then ends with the reason "stopped".
@@ -181,14 +170,13 @@ class TrainingRun:
             raise RunStateError("request_stop: no run is in progress")
         if at not in get_args(Boundary):
             raise ConfigurationError(f"at={at!r}: expected one of {', '.join(get_args(Boundary))}")
-        self.votes.append(StopVote(reason, author, at, *self.position()))
         if isinstance(self.model, CanFinish):
             self.model.finished = True
-        self.bus.publish(self.bus.stop_requested, self.model, reason=reason, author=author)
+        self._vote(reason, author, at)
 
     def should_stop(self, at: Boundary = "minibatch") -> bool:
         """Return whether somebody voted to stop at this boundary; an epoch's end serves every vote."""
-        return any(at == "epoch" or vote.at == "minibatch" for vote in self.votes)
+        return bool(self.votes) and (at == "epoch" or any(vote.at == "minibatch" for vote in self.votes))
 
     def report(self, problem: str) -> None:
         """Log a problem as an error the first time it occurs, and once more when the run ends."""
@@ -254,17 +242,19 @@ class TrainingRun:
     def begin_epoch(self, epoch: int) -> None:
         """Publish `epoch_begin`."""
         self._check_open("on_epoch_begin")
+        hand_loop.close_epoch(self, self._driver)
         done = self.epoch_minibatches
         self.minibatch_begin.new_epoch(done)
         self.minibatch_end.new_epoch(done)
         self.epoch, self.is_in_epoch = epoch, True
-        self._cost_sum, self._costs = 0.0, 0
+        self._cost.new_epoch()
         self.minibatches_per_epoch = self._announced_minibatches() or self.minibatches_per_epoch
         self.bus.publish(self.bus.epoch_begin, self.model, epoch=epoch)
 
     def end_epoch(self, epoch: int) -> None:
         """Publish `epoch_end`, then note how far the run is, in the archive too."""
         self._check_open("on_epoch_end")
+        hand_loop.close_minibatch(self, self._driver)
         self.is_in_epoch = False
         had_finished = self._model_finished()
         self.bus.publish(self.bus.epoch_end, self.model, epoch=epoch)
@@ -273,15 +263,17 @@ class TrainingRun:
         self._record.end_epoch(epoch, self.minibatches_complete)
         if self._model_finished() and not self.votes:
             when = "before" if had_finished else "at"
-            vote = StopVote(
-                f"model.finished was set {when} the end of the epoch", "model", "epoch", epoch, -1
-            )
-            self.votes.append(vote)
+            self._vote(f"model.finished was set {when} the end of the epoch", "model", "epoch")
         self.data.publish_if_due()
 
     def end(self) -> None:
         """Publish `train_end` and close the run as completed, or stopped if there was a vote."""
         self._check_open("on_train_end")
+        hand_loop.close_epoch(self, self._driver)
+        if self._is_cut_short() and not self.votes:
+            self._vote(
+                f"the loop ended after {self.epochs_complete} of {self.total_epochs} epochs", "loop", "epoch"
+            )
         self.bus.publish(self.bus.train_end, self.model)
         self.close("stopped" if self.votes else "completed")
 
@@ -322,6 +314,15 @@ class TrainingRun:
         """Close the run because of `error`, unless a `with` block around the loop will do so."""
         if self.is_open and not self.is_guarded:
             self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error)
+
+    def _vote(self, reason: str, author: str, at: Boundary) -> None:
+        self.votes.append(StopVote(reason, author, at, *self.position()))
+        self.bus.publish(self.bus.stop_requested, self.model, reason=reason, author=author)
+
+    def _is_cut_short(self) -> bool:
+        """Return whether epochs are missing at the end; a fit that goes on from epoch 5 begins there."""
+        last = self.epoch if self.epochs_complete else -1
+        return self.total_epochs is not None and last + 1 < self.total_epochs
 
     def _why(self, error: BaseException | None) -> tuple[str | None, str | None]:
         """Return why the run ended, in words, and who wanted it."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from trainsignal.callback import Callback, run_of
+from trainsignal.callback import Callback
 from trainsignal.errors import CheckpointError
+from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData
 
 

@@ -17,9 +17,10 @@ import pytest
 import trainsignal.callbacks
 from tests.support.runs import fit, quiet, tiny_model, tiny_set
 from trainsignal import Callback, Callbacks, LossCallback, TrainCostCallback
-from trainsignal.callback import HOOKS, run_of
+from trainsignal.callback import HOOKS
 from trainsignal.errors import RunStateError
 from trainsignal.models.numpy_net import Accuracy
+from trainsignal.run_link import run_of
 
 KINDS: list[type[Callback]] = [
     kind
@@ -92,6 +93,14 @@ def test_copy_that_was_made_before_the_run_takes_part_in_one(
     callbacks = container_for(twin)
     run(callbacks)
     assert callbacks.run.exit_reason == "completed"
+
+
+def test_callback_can_be_copied_after_a_run(callback: Callback) -> None:
+    run(container_for(callback))
+
+    twin = copy.deepcopy(callback)
+
+    run(container_for(twin))
 
 
 def test_second_run_with_the_same_object_equals_the_first(

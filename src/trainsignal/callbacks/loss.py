@@ -45,8 +45,11 @@ class LossCallback(Callback):
         """
         super().__init__(epoch_freq=epoch_freq)
         check_evaluation_set(eval_set, "eval_set")
-        if not label or "/" in label:
-            raise ConfigurationError(f"label={label!r}: expected a name without '/'")
+        if not label or "/" in label or label == "train":
+            raise ConfigurationError(
+                f"label={label!r}: expected a name without '/', and not 'train', under which the costs of "
+                "the minibatches are kept; 'train_set' would do"
+            )
         self.eval_set = eval_set
         self.label = label
         self.writes = (keys.Numbered(keys.loss(label)), keys.Numbered(keys.loss_time(label)))

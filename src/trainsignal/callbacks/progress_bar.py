@@ -9,9 +9,10 @@ from time import perf_counter
 from typing import Any, TextIO
 
 from trainsignal import keys
-from trainsignal.callback import Callback, ExitReason, run_of
+from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError
 from trainsignal.frequency import Frequency
+from trainsignal.run_link import ExitReason, run_of
 from trainsignal.shared_data import SharedData
 
 _FORMAT = "{desc}[Train |{bar:20}| {n_fmt:>4}/{total_fmt:<4} batches{cost_text}, {elapsed_s:.2f}s]{loss_text}"
@@ -56,12 +57,13 @@ class ProgressBarCallback(Callback):
         self._line: Any = None
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        self._run = run_of(self)
         self._stream = sys.stdout if self._chosen_stream is None else self._chosen_stream
         self._line = None
 
     def on_epoch_begin(self, callback_data: SharedData, model: Any, epoch: int) -> None:
-        total = self._run.minibatches_per_epoch
+        total = run_of(self).minibatches_per_epoch
+        if self._stream is None:  # as under pythonw, which has no standard output
+            return
         if "ipykernel" in sys.modules and self._chosen_stream is None:
             from tqdm.notebook import tqdm as notebook_tqdm  # needs ipywidgets, which only notebooks have
 
@@ -92,7 +94,7 @@ class ProgressBarCallback(Callback):
         if loss is not None:
             name = f"{loss['costnm']} Loss".lstrip()
             self._line.loss_text = f" [{name} {loss['cost']:.2f}, {loss['time']:.2f}s]"
-        self._done = self._run.epoch_minibatches
+        self._done = run_of(self).epoch_minibatches
         self._show(callback_data)
         self._line.total = self._done  # known now, whatever was announced
         self._line.dynamic_ncols = self._line.ncols = None  # the last drawing may wrap
@@ -107,13 +109,13 @@ class ProgressBarCallback(Callback):
 
     def _show(self, callback_data: SharedData) -> None:
         """Give the line what it shows."""
-        line = self._line
-        line.n, line.total = self._done, self._run.minibatches_per_epoch  # a loader may have told meanwhile
+        line, run = self._line, run_of(self)
+        line.n, line.total = self._done, run.minibatches_per_epoch  # a loader may have told meanwhile
         line.elapsed_s = self._clock() - self._began
         if not self._done:
             return
         with contextlib.suppress(KeyError, IndexError):  # nobody writes it, or not at this minibatch
-            cost = callback_data[keys.TRAIN_COST][self._run.minibatches_complete + self._done - 1]
+            cost = callback_data[keys.TRAIN_COST][run.minibatches_complete + self._done - 1]
             line.cost_text = f", {cost:.2f} cost"
 
     def _end_line(self) -> None:
@@ -162,7 +164,7 @@ def _moving(kind: Any, epoch: int, total: int | None, stream: TextIO) -> Any:
         @property
         def format_dict(self) -> dict[str, Any]:
             own = ("elapsed_s", "cost_text", "loss_text")
-            known: dict[str, Any] = super().format_dict
+            known: dict[str, Any] = super().format_dict  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # as above
             return {**known, **{name: getattr(self, name) for name in own}}
 
     return Bar(total=total, desc=f"Epoch {epoch:<4}", file=stream, bar_format=_FORMAT, dynamic_ncols=True)

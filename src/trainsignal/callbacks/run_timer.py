@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from trainsignal import keys
-from trainsignal.callback import Callback, ExitReason
+from trainsignal.callback import Callback
+from trainsignal.run_link import ExitReason
 from trainsignal.shared_data import SharedData
 
 

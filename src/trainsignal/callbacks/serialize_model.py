@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from trainsignal.abilities import CanSerialize
-from trainsignal.callback import Callback, ExitReason, run_of
+from trainsignal.callback import Callback
 from trainsignal.checkpoint import CheckpointHistory
-from trainsignal.saving import save_and_tell
 from trainsignal.frequency import Frequency
+from trainsignal.run_link import ExitReason, run_of
+from trainsignal.saving import save_and_tell
 from trainsignal.shared_data import SharedData
 
 

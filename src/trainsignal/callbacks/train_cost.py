@@ -6,9 +6,10 @@ from collections import deque
 from typing import Any
 
 from trainsignal import keys
-from trainsignal.callback import Callback, run_of
+from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError
 from trainsignal.frequency import is_int
+from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData
 
 
@@ -38,9 +39,8 @@ class TrainCostCallback(Callback):
             keys.TRAIN_COST, rows, attributes={keys.TIME_MARKERS: keys.PER_MINIBATCH, keys.DIRECTION: "min"}
         )
         self._costs: deque[float] = deque(maxlen=self.wsz)
-        self._run = run_of(self)
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
-        costs = self._costs
-        costs.append(self._run.cost)
-        callback_data[keys.TRAIN_COST][self._run.minibatches_complete + minibatch] = sum(costs) / len(costs)
+        run, costs = run_of(self), self._costs
+        costs.append(run.cost)
+        callback_data[keys.TRAIN_COST][run.minibatches_complete + minibatch] = sum(costs) / len(costs)

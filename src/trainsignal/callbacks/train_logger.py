@@ -7,8 +7,9 @@ from typing import Any
 
 from trainsignal import keys
 from trainsignal.abilities import HasTotalCost, to_float
-from trainsignal.callback import Callback, run_of
+from trainsignal.callback import Callback
 from trainsignal.frequency import Frequency
+from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData
 
 _logger = logging.getLogger(__name__)

@@ -33,7 +33,7 @@ class SharedData(SharedGroup, h5py.File):
         clock: seconds, monotonic; says when publishing is due.
 
     Attributes:
-        on_publish_error: is given the error when `flush` or `publish_if_due` cannot publish; None: they raise.
+        on_publish_error: gets the error where `flush` or `publish_if_due` cannot publish; None: they raise.
     """
 
     on_publish_error: Callable[[ArchiveError], None] | None = None

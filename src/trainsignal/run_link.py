@@ -1,0 +1,99 @@
+"""The thread between a callback and the run that it takes part in.
+
+Knows neither: a callback is an object with a `__dict__`, a run is what `RunLink` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol, TypeAlias
+
+from trainsignal.errors import RunStateError
+
+RUN = "trainsignal run"
+"""Key in a callback's `__dict__`; with its space it is no attribute name that a subclass could use."""
+
+ExitReason: TypeAlias = Literal["completed", "stopped", "interrupted", "preempted", "failed"]
+Boundary: TypeAlias = Literal["minibatch", "epoch"]
+
+
+class RunLink(Protocol):
+    """What a callback may ask of the run that it takes part in."""
+
+    @property
+    def cost(self) -> float:
+        """Cost of the current minibatch."""
+        ...
+
+    @property
+    def epoch_cost(self) -> float | None:
+        """Mean cost of the current epoch's minibatches so far; None where nobody told."""
+        ...
+
+    @property
+    def minibatches_per_epoch(self) -> int | None:
+        """Minibatches of the current epoch; None where unknown."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch, 0-based."""
+        ...
+
+    @property
+    def minibatches_complete(self) -> int:
+        """Minibatches done before the current epoch."""
+        ...
+
+    @property
+    def epoch_minibatches(self) -> int:
+        """Minibatches done in the current epoch."""
+        ...
+
+    def request_stop(self, reason: str, author: str, at: Boundary = "minibatch") -> None:
+        """Vote to stop at the next boundary."""
+        ...
+
+    def report(self, problem: str) -> None:
+        """Tell the user of a problem at once, and again when the run ends."""
+        ...
+
+    def checkpoint_saved(self, path: str) -> None:
+        """Publish that a checkpoint is on the disk."""
+        ...
+
+    def wiring_changed(self) -> None:
+        """Look anew at who fires when."""
+        ...
+
+
+def joined_run(callback: object) -> RunLink | None:
+    """Return the run that the callback takes part in, or None."""
+    run: RunLink | None = vars(callback).get(RUN)
+    return run
+
+
+def run_of(callback: object) -> RunLink:
+    """Return the run that the callback takes part in.
+
+    Raises:
+        RunStateError: it takes part in none.
+    """
+    run = joined_run(callback)
+    if run is None:
+        raise RunStateError(
+            f"{type(callback).__name__} takes part in no run now: add it to a Callbacks object and train"
+        )
+    return run
+
+
+def join(callback: object, run: RunLink | None) -> None:
+    """Make the callback take part in `run`; None: in none."""
+    if run is None:
+        vars(callback).pop(RUN, None)
+    else:
+        vars(callback)[RUN] = run
+
+
+def without_run(callback: object) -> dict[str, Any]:
+    """Return the attributes of a callback, for a copy that takes part in no run."""
+    return {key: value for key, value in vars(callback).items() if key != RUN}
