@@ -179,7 +179,7 @@ def test_cost_that_is_written_at_some_minibatches_only_stops_nobody() -> None:
     assert "2.00 cost" in stream.getvalue()  # of the second minibatch, the first that was written
 
 
-def test_standard_output_is_taken_as_it_is_when_training_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_output_is_taken_as_it_is_when_an_epoch_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     callbacks = Callbacks(Bare())
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
@@ -218,3 +218,12 @@ def test_epoch_end_of_an_epoch_that_began_unseen_is_not_shown() -> None:
 def test_negative_threshold_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="expected 0 or more seconds"):
         ProgressBarCallback(update_thresh_s=-1)
+
+
+def test_nothing_is_shown_where_there_is_no_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    callbacks = Callbacks(Bare())
+    monkeypatch.setattr(sys, "stdout", None)
+
+    train(callbacks, FakeClock())
+
+    assert callbacks.run.exit_reason == "completed"

@@ -59,12 +59,12 @@ class LossCallback(Callback):
         rows = firings(self.epoch_freq, epochs)
         axis = keys.epoch_axis(self.epoch_freq)
         cost_key, time_key = self.writes
-        self._cost = callback_data.create_series(cost_key, rows, attributes={**axis, keys.DIRECTION: "min"})
-        self._time = callback_data.create_series(time_key, rows)
+        cost = callback_data.create_series(cost_key, rows, attributes={**axis, keys.DIRECTION: "min"})
+        self._cost_key, self._time_key = cost.name, callback_data.create_series(time_key, rows).name
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         began = self._clock()
         cost = mean_cost(model, self.eval_set)
         row = row_of(self.epoch_freq or 1, epoch)
-        self._time[row] = self._clock() - began
-        self._cost[row] = cost
+        callback_data[self._time_key][row] = self._clock() - began
+        callback_data[self._cost_key][row] = cost

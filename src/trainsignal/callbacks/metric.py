@@ -12,7 +12,7 @@ from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError
 from trainsignal.evaluation import check_evaluation_set, host_array
 from trainsignal.frequency import firings, row_of
-from trainsignal.shared_data import BufferedDataset, SharedData
+from trainsignal.shared_data import SharedData
 
 _logger = logging.getLogger(__name__)
 
@@ -52,18 +52,18 @@ class MetricCallback(Callback):
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
         rows = firings(self.epoch_freq, epochs)
         directions = getattr(self.metric, "directions", {})
-        self._series: list[BufferedDataset] = []
+        self._keys: list[str] = []
         for name, key in zip(self.metric.metric_names, self.writes, strict=True):
             axis = keys.epoch_axis(self.epoch_freq)
             if name in directions:
                 axis[keys.DIRECTION] = directions[name]
-            self._series.append(callback_data.create_series(key, rows, attributes=axis))
+            self._keys.append(callback_data.create_series(key, rows, attributes=axis).name)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         values = host_array(model.eval(self.eval_set, metric=self.metric)).reshape(-1)
         row = row_of(self.epoch_freq or 1, epoch)
-        for series, value in zip(self._series, values, strict=True):
-            series[row] = value
+        for key, value in zip(self._keys, values, strict=True):
+            callback_data[key][row] = value
         _logger.info(
             "%s: %s", ", ".join(self.metric.metric_names), ", ".join(f"{value:g}" for value in values)
         )

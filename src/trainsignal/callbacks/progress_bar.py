@@ -42,7 +42,7 @@ class ProgressBarCallback(Callback):
             epoch_freq: which epochs are shown.
             minibatch_freq: at which minibatches the bar may move.
             update_thresh_s: seconds between two drawings, at least.
-            stream: where to draw; None: standard output, as it is when training begins.
+            stream: where to draw; None: standard output, as it is when an epoch begins.
             clock: seconds.
 
         Raises:
@@ -57,23 +57,23 @@ class ProgressBarCallback(Callback):
         self._line: Any = None
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        self._stream = sys.stdout if self._chosen_stream is None else self._chosen_stream
         self._line = None
 
     def on_epoch_begin(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         total = run_of(self).minibatches_per_epoch
-        if self._stream is None:  # as under pythonw, which has no standard output
+        stream = sys.stdout if self._chosen_stream is None else self._chosen_stream
+        if stream is None:  # as under pythonw, which has no standard output
             return
         if "ipykernel" in sys.modules and self._chosen_stream is None:
             from tqdm.notebook import tqdm as notebook_tqdm  # needs ipywidgets, which only notebooks have
 
-            self._line = _moving(notebook_tqdm, epoch, total, self._stream)
-        elif self._stream.isatty():
+            self._line = _moving(notebook_tqdm, epoch, total, stream)
+        elif stream.isatty():
             from tqdm.std import tqdm  # slow to import, and needed in a terminal alone
 
-            self._line = _moving(tqdm, epoch, total, self._stream)
+            self._line = _moving(tqdm, epoch, total, stream)
         else:
-            self._line = PlainLine(epoch, total, self._stream)
+            self._line = PlainLine(epoch, total, stream)
         self._began = self._drawn = self._clock()
         self._done = 0
 
