@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeGuard, cast
 
 from trainsignal.errors import FrequencyError
 
-Frequency: TypeAlias = "int | Collection[int] | None"
+Frequency: TypeAlias = int | Collection[int] | None
 """int n: every nth time, when `(time + 1) % n == 0`; a collection: when the time is in it; None: never."""
 
 NEVER = sys.maxsize
