@@ -15,7 +15,7 @@ check: $(VENV)/.check  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: $(VENV)/.test  ## measure speed beside its baselines (extra "bench" adds other libraries)
 	$(BIN)/python -m benchmarks

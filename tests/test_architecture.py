@@ -34,7 +34,7 @@ LAYERS = (
     ("callback",),
     ("bus",),
     ("subscription", "shared_data"),
-    ("receiver", "run_link"),
+    ("receiver", "run_link", "sampling"),
     ("signals", "frequency", "keys", "abilities", "files"),
     ("errors",),
 )

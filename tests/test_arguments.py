@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -9,14 +10,12 @@ from typing import Any
 
 import pytest
 
-from trainsignal import arguments
 from trainsignal.arguments import NeonArgparser, add_callback_arguments, callback_args
 from trainsignal.errors import ConfigurationError
 
 NEON_DEFAULTS = {
     "eval_freq": None,
     "history": 1,
-    "log_token": "",
     "model_file": None,
     "output_file": None,
     "progress_bar": True,
@@ -25,11 +24,22 @@ NEON_DEFAULTS = {
 }
 
 
+LOGGER = logging.getLogger("trainsignal")
+
+
 @pytest.fixture(autouse=True)
-def logging_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[argparse.Namespace]]:
-    calls: list[argparse.Namespace] = []
-    monkeypatch.setattr(arguments, "configure_logging", calls.append)
-    yield calls
+def restored_logger() -> Iterator[None]:
+    level, handlers = LOGGER.level, list(LOGGER.handlers)
+    yield
+    for handler in set(LOGGER.handlers) - set(handlers):
+        handler.close()
+    LOGGER.handlers[:] = handlers
+    LOGGER.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # --log makes its file at once
 
 
 def parse(line: str) -> Any:
@@ -65,7 +75,6 @@ def test_defaults_are_those_of_neon() -> None:
         ("-H 4", "history", 4),
         ("--history 0", "history", 0),
         ("--no_progress_bar", "progress_bar", False),
-        ("--log_token abc", "log_token", "abc"),
         ("-e 5", "epochs", 5),
         ("--epochs 5", "epochs", 5),
         ("-z 32", "batch_size", 32),
@@ -122,6 +131,8 @@ def test_save_path_and_serialize_complete_each_other(
         ("-c", "argument -c/--config: expected one argument"),
         ("-c nowhere.cfg", "argument -c/--config: cannot read the options in 'nowhere.cfg'"),
         ("-b gpu", "unrecognized arguments: -b gpu"),
+        ("--log_token abc", "unrecognized arguments: --log_token abc"),
+        ("--log no/log.txt", "error: cannot write the log file 'no/log.txt'"),
         ("--s 3", "ambiguous option: --s could match --save_path, --serialize"),
     ],
 )
@@ -175,25 +186,17 @@ def test_given_namespace_is_filled() -> None:
     assert (namespace.mine, namespace.epochs) == (1, 10)
 
 
-def test_logging_is_set_up_by_the_class_alone(logging_calls: list[argparse.Namespace]) -> None:
+def test_logging_is_set_up_by_the_class_alone(tmp_path: Path) -> None:
+    before = (LOGGER.level, list(LOGGER.handlers))
     parser = argparse.ArgumentParser()
     add_callback_arguments(parser)
-    parser.parse_args([])
-    assert logging_calls == []
+    parser.parse_args(["-v", "--log", "run.log"])
+    assert (LOGGER.level, list(LOGGER.handlers)) == before
+    assert not (tmp_path / "run.log").exists()
 
-    args = parse("-v")
-    assert logging_calls == [args]
-
-
-def test_log_file_that_cannot_be_written_ends_the_script(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(_: argparse.Namespace) -> None:
-        raise ConfigurationError("cannot write the log file")
-
-    monkeypatch.setattr(arguments, "configure_logging", refuse)
-
-    assert "error: cannot write the log file" in refusal("--log no/log.txt", capsys)
+    parse("-v --log run.log")
+    LOGGER.info("heard")
+    assert "INFO - heard" in (tmp_path / "run.log").read_text()
 
 
 def test_help_shows_the_description_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.strategies import frequencies, naive_fires
 from trainsignal import Bus, Callback, Callbacks
-from trainsignal.binding import HookReceiver, Member, bind, unique_names
+from trainsignal.binding import Choice, HookReceiver, Member, bind, members
 from trainsignal.bus import Band
 from trainsignal.callback import HOOKS
 
@@ -300,25 +300,46 @@ class Metric(Callback):
     pass
 
 
+def names_of(callbacks: list[Callback], chosen: list[str | None]) -> list[str]:
+    choices = {
+        id(one): Choice(one, name, None)
+        for one, name in zip(callbacks, chosen, strict=True)
+        if name is not None
+    }
+    return [member.name for member in members(callbacks, callbacks, choices, "raise")]
+
+
 def test_members_are_named_by_their_class_and_numbered_where_two_would_share_it() -> None:
-    assert unique_names([Loss(), Metric(), Loss(), Loss()], {}) == ["Loss", "Metric", "Loss (2)", "Loss (3)"]
+    callbacks = [Loss(), Metric(), Loss(), Loss()]
+
+    assert names_of(callbacks, [None] * 4) == ["Loss", "Metric", "Loss (2)", "Loss (3)"]
 
 
 def test_a_chosen_name_is_taken_and_numbered_like_the_others() -> None:
-    callbacks = [Loss(), Loss(), Metric()]
-    chosen = {id(callbacks[0]): "valid", id(callbacks[2]): "valid"}
-
-    assert unique_names(callbacks, chosen) == ["valid", "Loss", "valid (2)"]
+    assert names_of([Loss(), Loss(), Metric()], ["valid", None, "valid"]) == ["valid", "Loss", "valid (2)"]
 
 
 @given(st.lists(st.sampled_from(["a", "a (2)", "a (3)", "b"]), max_size=8))
 def test_names_are_unique_whatever_was_chosen(chosen: list[str]) -> None:
-    callbacks = [Callback() for _ in chosen]
-
-    names = unique_names(callbacks, {id(one): name for one, name in zip(callbacks, chosen, strict=True)})
+    names = names_of([Callback() for _ in chosen], [*chosen])
 
     assert len(set(names)) == len(chosen)
     assert all(name.startswith(one) for name, one in zip(names, chosen, strict=True))
+
+
+def test_numbers_follow_the_order_in_which_callbacks_were_added() -> None:
+    first, second = Loss(), Loss()
+
+    reversed_members = members([second, first], [first, second], {}, "raise")
+
+    assert [member.name for member in reversed_members] == ["Loss (2)", "Loss"]
+
+
+def test_the_policy_is_the_chosen_one_or_that_for_all() -> None:
+    callbacks = [Loss(), Metric()]
+    choices = {id(callbacks[0]): Choice(callbacks[0], None, "disable")}
+
+    assert [one.on_error for one in members(callbacks, callbacks, choices, "log")] == ["disable", "log"]
 
 
 class FailsAtMinibatches(Callback):

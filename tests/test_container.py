@@ -747,3 +747,103 @@ def test_leftovers_of_neon_are_told_of(caplog: pytest.LogCaptureFixture) -> None
     with caplog.at_level(logging.WARNING):
         quiet(log_token="token")
     assert "log_token has no effect" in caplog.text
+
+
+def test_archive_and_checkpoint_on_one_path_are_refused_and_leave_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    path.write_text("precious")
+    model = tiny_model()
+    callbacks = Callbacks(model, output_file=path, save_path=str(path), progress_bar=False)
+
+    with pytest.raises(
+        ConfigurationError, match=r"the archive and SerializeModelCallback\(save_path\) would both"
+    ):
+        fit(model, callbacks)
+
+    assert path.read_text() == "precious"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.h5"]
+
+
+def test_two_checkpoints_on_one_path_are_refused(tmp_path: Path) -> None:
+    model = tiny_model()
+    callbacks = Callbacks(
+        model, save_path=tmp_path / "m.h5", eval_set=tiny_set(), eval_freq=1, progress_bar=False
+    )
+    callbacks.add_save_best_state_callback(tmp_path / "m.h5")
+
+    with pytest.raises(ConfigurationError, match="give one of them another path"):
+        fit(model, callbacks)
+
+
+def test_archive_is_never_behind_a_checkpoint(tmp_path: Path) -> None:
+    model = tiny_model()
+    callbacks = Callbacks(
+        model, output_file=tmp_path / "run.h5", save_path=tmp_path / "m.h5", progress_bar=False
+    )
+    found: list[tuple[int, list[int]]] = []
+
+    def look() -> None:
+        with h5py.File(str(tmp_path / "run.h5")) as archive:
+            markers = archive["time_markers"]
+            found.append((int(markers.attrs["epochs_complete"]), markers["minibatch"][:].tolist()))
+
+    callbacks.bus.subscribe("checkpoint_saved", look)
+    fit(model, callbacks, 3)
+
+    assert found == [(1, [2, 0, 0]), (2, [2, 4, 0]), (3, [2, 4, 6])]
+
+
+def test_callback_that_is_added_during_a_run_begins_then() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    late = LossCallback(tiny_set())
+    callbacks.bus.subscribe("epoch_begin", lambda: callbacks.add_callback(late), at=1)
+
+    fit(model, callbacks, 3)
+
+    assert np.isnan(callbacks.callback_data["cost/loss"][:]).tolist() == [True, False, False]
+
+
+def test_failure_between_the_claim_and_the_begin_gives_the_archive_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callbacks = quiet(output_file=tmp_path / "run.h5")
+    callbacks.add_callback(Callback())
+
+    def fail(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as amid:
+        amid.setattr("trainsignal.container.bind", fail)
+        with pytest.raises(KeyboardInterrupt):
+            callbacks.on_train_begin(1)
+    hand_loop(callbacks)
+
+    assert callbacks.run.exit_reason == "completed"
+
+
+def test_data_that_is_closed_during_a_run_ends_it_without_more_noise(tmp_path: Path) -> None:
+    callbacks = quiet(output_file=tmp_path / "run.h5")
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            callbacks.callback_data.close()
+            break
+        callbacks.run.close("failed", ValueError("closed"))
+
+    assert not callbacks.callback_data
+    with h5py.File(str(tmp_path / "run.h5")) as archive:
+        assert archive["config"].attrs["total_epochs"] == 1
+
+
+def test_wiring_that_is_wrong_is_still_shown() -> None:
+    class Other(Callback):
+        reads, writes = ("y",), ("x",)
+
+    class Another(Callback):
+        reads, writes = ("x",), ("y",)
+
+    callbacks = quiet()
+    callbacks.callbacks = [Other(), Another()]
+
+    assert "wrong: " in str(callbacks)
+    assert "Other" in str(callbacks)

@@ -3,6 +3,8 @@
 import builtins
 import re
 
+import pytest
+
 from trainsignal import errors
 
 
@@ -26,3 +28,21 @@ def test_the_drawn_tree_is_the_tree() -> None:
     for name, builtin in drawn:
         if builtin:
             assert issubclass(classes()[name], getattr(builtins, builtin))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("epoch_ned", " Did you mean 'epoch_end'?"),
+        ("epoch_bgin", " Did you mean 'epoch_begin'?"),
+        ("loss", ""),
+    ],
+)
+def test_nearest_known_name_is_offered(name: str, hint: str) -> None:
+    assert errors.did_you_mean(name, iter(["epoch_begin", "epoch_end"])) == hint
+
+
+def test_cutoff_says_how_near_a_name_must_be() -> None:
+    """Twice the 2 letters in common, divided by 6 letters, is 2/3."""
+    assert errors.did_you_mean("abc", ["abd"], cutoff=0.66) == " Did you mean 'abd'?"
+    assert errors.did_you_mean("abc", ["abd"], cutoff=0.67) == ""

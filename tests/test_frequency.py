@@ -201,3 +201,13 @@ def test_an_interval_counts_from_when_it_was_first_asked() -> None:
         answers.append((now, interval.fires()))
 
     assert [time for time, fired in answers if fired] == [110.0, 125.0, 135.0]
+
+
+def test_large_periods_are_compared_at_once() -> None:
+    assert meet(999_983, 1_000_003, None)
+    assert not meet(999_983, 1_000_003, 10**9)
+
+
+def test_an_array_of_no_dimension_is_refused() -> None:
+    with pytest.raises(FrequencyError, match="a row of 0-based indices"):
+        check_frequency(np.array(3), "epoch_freq")

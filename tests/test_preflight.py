@@ -68,13 +68,29 @@ def test_what_is_no_callback_is_told_to_subclass_or_to_subscribe(thing: Any) -> 
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["on_batch_begin", "on_batch_end", "on_train_epoch_end", "on_train_batch_end", "on_trained", "once"],
+)
+def test_hooks_of_other_libraries_on_the_same_class_are_left_alone(name: str) -> None:
+    check(type("Mixed", (Callback,), {name: lambda self: None})())
+
+
+def test_properties_are_not_run() -> None:
+    class Fragile(Callback):
+        @property
+        def on_epoch_ends(self) -> object:
+            raise ValueError("not before training")
+
+    check(Fragile())
+
+
+@pytest.mark.parametrize(
     ("wrong", "right"),
     [
         ("on_epoch_edn", "on_epoch_end"),
         ("on_epochend", "on_epoch_end"),
         ("on_minibatch_ends", "on_minibatch_end"),
-        ("on_batch_begin", "on_minibatch_begin"),
-        ("on_train_start_begin", "on_train_begin"),
+        ("on_trian_begin", "on_train_begin"),
         ("on_run_close", "on_run_closed"),
         ("onepoch_begin", "on_epoch_begin"),
     ],

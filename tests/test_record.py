@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tests.support.runs import FakeClock, Finishable, fit, hand_loop, quiet, tiny_model
-from trainsignal import files
 from trainsignal.record import RunRecord
 from trainsignal.shared_data import SharedData
 
@@ -71,13 +70,13 @@ class FullDisk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_full = False
-        self._sync = files._sync
-        monkeypatch.setattr(files, "_sync", self._sync_or_fail)
+        self._sync = os.fsync
+        monkeypatch.setattr(os, "fsync", self._sync_or_fail)
 
-    def _sync_or_fail(self, path: Path) -> None:
+    def _sync_or_fail(self, descriptor: int) -> None:
         if self.is_full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        self._sync(path)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._sync(descriptor)
 
 
 @pytest.fixture

@@ -422,3 +422,17 @@ def test_only_a_frequency_over_an_index_can_be_looked_at_beforehand(
     signal: str, every: Any, plain: bool
 ) -> None:
     assert bus_with().subscribe(signal, lambda: None, every=every).is_plain is plain
+
+
+def test_interval_is_not_used_up_by_a_publication_that_the_predicate_refuses() -> None:
+    now = 0.0
+    heard: list[int] = []
+    bus = Bus(clock=lambda: now)
+    bus.subscribe("epoch_end", lambda epoch: heard.append(epoch), every="10s",
+                  when=lambda epoch: epoch >= 2)  # fmt: skip
+
+    for epoch in range(5):
+        bus.publish(bus.epoch_end, object(), epoch=epoch)
+        now += 11
+
+    assert heard == [3, 4]  # epoch 2 begins the first interval

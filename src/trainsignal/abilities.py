@@ -6,7 +6,7 @@ that the user gave. A real neon model satisfies them as it is. This module impor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -63,13 +63,6 @@ class CanFinish(Protocol):
 
 
 @runtime_checkable
-class HasEpochIndex(Protocol):
-    """The model counts its epochs over all its trainings in `epoch_index`."""
-
-    epoch_index: int
-
-
-@runtime_checkable
 class CanInfer(Protocol):
     """The model computes its outputs for a minibatch."""
 
@@ -105,15 +98,6 @@ class CanLoad(Protocol):
         ...
 
 
-class Metric(Protocol):
-    """A metric with the names of its values, as neon's."""
-
-    @property
-    def metric_names(self) -> Sequence[str]:
-        """One name a value."""
-        ...
-
-
 class EvaluationSet(Protocol):
     """Minibatches of (inputs, targets), each (features, columns)."""
 
@@ -136,7 +120,10 @@ def to_float(value: object) -> float:
     if type(value) is float:  # nearly always, at each minibatch
         return value
     if isinstance(value, (float, int)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise TypeError("an integer that is too large for a float is not one number") from error
     array = np.asarray(_on_the_host(value))
     if array.size != 1 or array.dtype.kind not in "iuf":
         raise TypeError(f"{value!r} is not one number")

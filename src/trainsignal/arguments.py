@@ -13,7 +13,6 @@ or, with a parser of your own, `add_callback_arguments(parser)` and `callback_ar
     -H, --history N          how many checkpoints to keep
     --model_file FILE        checkpoint to start from; must be readable
     --no_progress_bar        draw no progress bar; args.progress_bar is then False
-    --log_token TEXT         token for a metrics service
     -e, --epochs N           how many epochs to train
     -z, --batch_size N       samples in a minibatch: args.batch_size, for the script
     -r, --rng_seed N         seed of the random numbers: args.rng_seed, for the script; None: not fixed
@@ -29,15 +28,14 @@ not exist here: they would do nothing. No file in the home folder is read, and n
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
-from trainsignal.config_file import words_of
-from trainsignal.errors import ConfigurationError
+from trainsignal.config_file import read_words
+from trainsignal.errors import ConfigurationError, did_you_mean
+from trainsignal.files import expand
 from trainsignal.log_output import configure_logging
 
 DEFAULT_SAVE_PATH = "trainsignal_model.h5"
@@ -65,7 +63,6 @@ class CallbackArguments(TypedDict):
 
     eval_freq: int | None
     history: int
-    log_token: str
     model_file: str | None
     output_file: str | None
     progress_bar: bool
@@ -125,7 +122,7 @@ class NeonArgparser(argparse.ArgumentParser):
             return []
         try:
             # argparse has no public way to ask which options there are.
-            return words_of(_expanded(path), self._option_string_actions)
+            return read_words(expand(path), self._option_string_actions)
         except ConfigurationError as error:
             self.error(f"argument -c/--config: {error}")
 
@@ -179,12 +176,8 @@ def _whole_number(minimum: int, below: int | None = None) -> Callable[[str], int
     return convert
 
 
-def _expanded(path: str) -> Path:
-    return Path(os.path.expandvars(path)).expanduser()
-
-
 def _readable_file(text: str) -> str:
-    path = _expanded(text)
+    path = expand(text)
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"there is no file {str(path)!r}. Check the path.")
     if not os.access(path, os.R_OK):
@@ -207,9 +200,8 @@ _NUMBERS: Mapping[str, Callable[[str], int]] = {
 def _checked_default(name: str, value: object) -> object:
     known = OptionDefaults.__annotations__
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Defaults can be set for {', '.join(known)}."
-        raise ConfigurationError(f"no default can be set for {name!r}. {hint}")
+        hint = did_you_mean(name, known) or f" Defaults can be set for {', '.join(known)}."
+        raise ConfigurationError(f"no default can be set for {name!r}.{hint}")
     if value is None or name not in _NUMBERS:
         return value
     try:
@@ -249,12 +241,7 @@ def _add_callback_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("callbacks").add_argument
     add("-o", "--output_file", metavar="FILE", help="HDF5 archive of what the callbacks compute")
     add("-eval", "--eval_freq", type=_NUMBERS["eval_freq"], metavar="N", help="evaluate every N epochs")
-    add(
-        "-s",
-        "--save_path",
-        metavar="FILE",
-        help="save checkpoints to FILE, each epoch or as --serialize says",
-    )
+    add("-s", "--save_path", metavar="FILE", help="save checkpoints there: each epoch, or see --serialize")
     add(
         "--serialize",
         type=_NUMBERS["serialize"],
@@ -274,17 +261,10 @@ def _add_callback_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--model_file", type=_readable_file, metavar="FILE", help="checkpoint to start from")
     add("--no_progress_bar", dest="progress_bar", action="store_false", help="draw no progress bar")
-    add("--log_token", default="", metavar="TEXT", help="token for a metrics service")
 
 
 def _add_logging_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("logging").add_argument
-    add(
-        "-l",
-        "--log",
-        nargs="?",
-        const=DEFAULT_LOG_FILE,
-        metavar="FILE",
-        help=f"log to FILE ({DEFAULT_LOG_FILE})",
-    )
+    log_help = f"log to FILE ({DEFAULT_LOG_FILE})"
+    add("-l", "--log", nargs="?", const=DEFAULT_LOG_FILE, metavar="FILE", help=log_help)
     add("-v", "--verbose", action="count", default=1, help="log more: once INFO, twice DEBUG")

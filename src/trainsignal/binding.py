@@ -142,18 +142,40 @@ def _receiver(member: Member, hook: Hook, bus: Bus) -> HookReceiver:
     return receiver
 
 
-def unique_names(callbacks: Iterable[Callback], chosen: Mapping[int, str]) -> list[str]:
-    """Return a name for each callback: the chosen one or its class's, numbered where two would share it.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user chose for a callback; holds it, so that no other one gets its `id`."""
+
+    callback: Callback
+    name: str | None
+    on_error: OnError | None
+
+
+def members(
+    in_order: Iterable[Callback],
+    as_added: Iterable[Callback],
+    choices: Mapping[int, Choice],
+    on_error: OnError,
+) -> list[Member]:
+    """Return callbacks with what was chosen for them; of two that would share a name, the later is numbered.
 
     Args:
-        callbacks: all of a container.
-        chosen: names that the user gave, by `id` of the callback.
+        in_order: the callbacks, as they are to be returned.
+        as_added: the same, in the order in which they are numbered.
+        choices: by `id` of the callback.
+        on_error: for those of which nobody chose otherwise.
     """
-    names: list[str] = []
-    for callback in callbacks:
-        name = chosen.get(id(callback), type(callback).__name__)
-        number = 1
-        while (unique := name if number == 1 else f"{name} ({number})") in names:
+    names: dict[int, str] = {}
+    for callback in as_added:
+        choice = choices.get(id(callback))
+        name = choice.name if choice is not None and choice.name else type(callback).__name__
+        number, unique = 1, name
+        while unique in names.values():
             number += 1
-        names.append(unique)
-    return names
+            unique = f"{name} ({number})"
+        names[id(callback)] = unique
+    return [Member(one, names[id(one)], _policy(choices.get(id(one)), on_error)) for one in in_order]
+
+
+def _policy(choice: Choice | None, default: OnError) -> OnError:
+    return default if choice is None or choice.on_error is None else choice.on_error

@@ -5,12 +5,11 @@ The only file that imports blinker. It knows no callback and no run: it publishe
 
 from __future__ import annotations
 
-import difflib
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from time import monotonic
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 import blinker
@@ -18,7 +17,7 @@ from blinker import ANY
 from blinker._utilities import make_id
 from blinker.base import ANY_ID
 
-from trainsignal.errors import ConfigurationError, UnknownSignalError
+from trainsignal.errors import ConfigurationError, UnknownSignalError, did_you_mean
 from trainsignal.receiver import OnError, deliver
 from trainsignal.signals import CATALOGUE, COMMON_PAYLOAD, SENDER_NAMES, SignalSpec
 from trainsignal.subscription import Subscription, Trigger, When
@@ -177,15 +176,15 @@ class Bus:
     checkpoint_saved: TrainSignal
     run_closed: TrainSignal
 
-    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, *, clock: Callable[[], float] = perf_counter) -> None:
         """Make the signals of the catalogue.
 
         Args:
-            clock: seconds, for `every="30s"`.
+            clock: seconds, for `every="30s"` and for the time that receivers take.
         """
         self.common: dict[str, Any] = {}
         self.on_change: Callable[[], None] = lambda: None
-        self._clock = clock
+        self.clock = clock
         self._signals: dict[str, TrainSignal] = {}
         for spec in CATALOGUE:
             self._add(spec)
@@ -269,7 +268,7 @@ class Bus:
             FrequencyError: `every` or `at` can never fire, or both are given.
         """
         signal = self.signal(name)
-        trigger = Trigger.of(every, at, self._clock)
+        trigger = Trigger.of(every, at, self.clock)
         subscription = Subscription(
             signal.spec, handler, trigger, when, self.common, once=once, on_error=on_error,
             disconnect=lambda: signal.disconnect(subscription),
@@ -280,14 +279,14 @@ class Bus:
         """Send a signal with the common payload; errors get a note of who and where."""
         if signal.receivers and not signal.is_muted:
             for receiver in signal.receivers_for(sender):
-                deliver(receiver, sender, signal.spec.name, {**self.common, **payload})
+                deliver(receiver, sender, signal.spec.name, {**self.common, **payload}, self.clock)
 
     def publish_to_all(self, signal: TrainSignal, sender: object, **payload: Any) -> list[Exception]:
         """Send a signal to every receiver even where some fail; return what they raised."""
         errors: list[Exception] = []
         for receiver in () if signal.is_muted else tuple(signal.receivers_for(sender)):
             try:
-                deliver(receiver, sender, signal.spec.name, {**self.common, **payload})
+                deliver(receiver, sender, signal.spec.name, {**self.common, **payload}, self.clock)
             except Exception as error:  # noqa: BLE001  # collected: the caller raises them after the last receiver
                 errors.append(error)
         return errors
@@ -299,8 +298,7 @@ class Bus:
         return signal
 
     def _unknown(self, name: str) -> UnknownSignalError:
-        near = difflib.get_close_matches(name, self._signals, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(self._signals)}."
+        hint = did_you_mean(name, self._signals) or f" There are {', '.join(self._signals)}."
         return UnknownSignalError(
-            f"no signal named {name!r}. {hint} Add one of your own with bus.declare({name!r}, payload=(...))."
+            f"no signal named {name!r}.{hint} Add one of your own with bus.declare({name!r}, payload=(...))."
         )

@@ -8,18 +8,18 @@ asked for.
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainsignal.errors import ConfigurationError
+from trainsignal.errors import ConfigurationError, did_you_mean
 
 _TRUTH = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0}
+_NOT_IN_FILES = ("config", "help")
 
 
-def words_of(path: Path, options: Mapping[str, argparse.Action]) -> list[str]:
+def read_words(path: Path, options: Mapping[str, argparse.Action]) -> list[str]:
     """Return the settings of the file at `path` as words of a command line.
 
     A flag is given where it is true, and n times where it is the number n (`verbose = 2` is -v -v).
@@ -53,11 +53,11 @@ def _read(path: Path) -> dict[str, str | list[Any]]:
 
 def _words(name: str, value: str | list[Any], options: Mapping[str, argparse.Action]) -> list[str]:
     option = f"--{name}"
-    if option not in options or name in ("config", "help"):
-        known = [known.removeprefix("--") for known in options if known.startswith("--")]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Options are {', '.join(known)}."
-        raise ConfigurationError(f"no option named {name!r}. {hint}")
+    if option not in options or name in _NOT_IN_FILES:
+        long = [known.removeprefix("--") for known in options if known.startswith("--")]
+        known = [one for one in long if one not in _NOT_IN_FILES]
+        hint = did_you_mean(name, known) or f" Options are {', '.join(known)}."
+        raise ConfigurationError(f"no option named {name!r}.{hint}")
     if isinstance(value, list):
         return [option, *map(str, value)]
     if options[option].nargs == 0:

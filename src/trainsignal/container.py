@@ -6,16 +6,16 @@ prepares, because a layer between costs more than the dispatch.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
 from trainsignal import defaults, description, hand_loop, wiring
 from trainsignal.abilities import CanFinish
-from trainsignal.binding import HookReceiver, Member, bind, unique_names
+from trainsignal.binding import Choice, HookReceiver, Member, bind, members
 from trainsignal.bus import Bus
 from trainsignal.callback import Callback
 from trainsignal.callbacks import EarlyStopCallback, SaveBestStateCallback
@@ -30,8 +30,6 @@ from trainsignal.run import TrainingRun
 from trainsignal.run_link import join
 from trainsignal.shared_data import SharedData
 from trainsignal.summary import summarize
-
-_logger = logging.getLogger(__name__)
 
 
 class Callbacks:
@@ -67,6 +65,7 @@ class Callbacks:
         *,
         on_error: OnError = "raise",
         trust_pickle: bool = False,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         """Make the container with neon's default callbacks.
 
@@ -86,22 +85,21 @@ class Callbacks:
             multicost: the model has several costs (not available yet).
             on_error: what an exception of a callback leads to, unless it was added with another choice.
             trust_pickle: allow `model_file` to be a pickle, which can run any code when it is loaded.
+            clock: seconds; says what callbacks cost, when intervals are over and when publishing is due.
 
         Raises:
             ConfigurationError: arguments that do not go together.
         """
         check_on_error(on_error)
-        self.bus = Bus()
-        self.callback_data = SharedData(output_file, position=lambda: self.run.position())
+        self.bus = Bus(clock=clock)
+        self.callback_data = SharedData(output_file, position=lambda: self.run.position(), clock=clock)
         self.run = TrainingRun(model, self.bus, self.callback_data, driver=self, on_close=self._unwire)
         self.output_file = output_file
         self.save_path = save_path
         self.model_file = model_file
         self._on_error: OnError = on_error
         self._trust_pickle = trust_pickle
-        self._chosen_names: dict[int, str] = {}
-        self._chosen_policies: dict[int, OnError] = {}
-        self._chosen_for: list[Callback] = []  # kept, so that no other callback gets the id of one of them
+        self._choices: dict[int, Choice] = {}
         self._bound: list[HookReceiver] = []
         self._begin = self.run.minibatch_begin
         self._end = self.run.minibatch_end
@@ -193,11 +191,7 @@ class Callbacks:
         changed = [*self._callbacks]
         changed.insert(position, callback)
         self._check_amid_run(changed)
-        self._chosen_for.append(callback)
-        if name is not None:
-            self._chosen_names[id(callback)] = name
-        if on_error is not None:
-            self._chosen_policies[id(callback)] = on_error
+        self._choices[id(callback)] = Choice(callback, name, on_error)
         self._callbacks.insert(position, callback)
         self._rewire()
 
@@ -225,14 +219,15 @@ class Callbacks:
         self.run.check_new(epochs)
         check_wiring(self._callbacks, self.run.model, epochs)
         self.callback_data.claim()
-        if self.model_file is not None:
-            try:
+        try:
+            if self.model_file is not None:
                 defaults.load_model(self.run.model, self.model_file, trust_pickle=self._trust_pickle)
-            except BaseException:
-                self.callback_data.release()
-                raise
-        with self.run.closing_on_error():
             self._wire()
+        except BaseException:
+            self._unwire()
+            self.callback_data.release()
+            raise
+        with self.run.closing_on_error():
             self.run.begin(epochs)
 
     def on_train_end(self) -> None:
@@ -343,9 +338,14 @@ class Callbacks:
 
     def _rewire(self) -> None:
         """Follow a change of the callbacks during a run."""
-        if self.run.is_open:
-            self._unwire()
-            self._wire()
+        if not self.run.is_open:
+            return
+        before = {id(receiver.member.callback) for receiver in self._bound}
+        self._unwire()
+        self._wire()
+        for receiver in self._bound:
+            if receiver.hook.signal == "train_begin" and id(receiver.member.callback) not in before:
+                receiver(self.run.model, epochs=self.run.total_epochs)
 
     def _unwire(self) -> None:
         for receiver in self._bound:
@@ -353,13 +353,7 @@ class Callbacks:
             join(receiver.member.callback, None)
 
     def _members(self, callbacks: list[Callback]) -> list[Member]:
-        names = dict(
-            zip(map(id, self._callbacks), unique_names(self._callbacks, self._chosen_names), strict=True)
-        )
-        return [
-            Member(one, names[id(one)], self._chosen_policies.get(id(one), self._on_error))
-            for one in callbacks
-        ]
+        return members(callbacks, self._callbacks, self._choices, self._on_error)
 
     def _recover(
         self, path: Any, call: Call | None, error: BaseException, epoch: int, minibatch: int

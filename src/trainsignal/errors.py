@@ -1,7 +1,7 @@
-"""The exceptions that trainsignal raises; each is also the builtin that fits it.
+"""The exceptions that trainsignal raises, each also the builtin that fits it, and the hint in their messages.
 
     TrainSignalError
-    ├── UnknownSignalError        (LookupError)   no signal of that name; near names are offered
+    ├── UnknownSignalError        (LookupError, AttributeError)  no signal of that name
     ├── HandlerError              (TypeError)     a handler or hook that cannot be called as it will be
     ├── FrequencyError            (ValueError)    a frequency or filter that can never mean anything
     ├── ConfigurationError        (ValueError)    arguments that do not go together
@@ -17,6 +17,11 @@
 
 Catch `TrainSignalError` for all of them. This module imports nothing of trainsignal.
 """
+
+from __future__ import annotations
+
+import difflib
+from collections import abc
 
 
 class TrainSignalError(Exception):
@@ -73,3 +78,15 @@ class CheckpointError(TrainSignalError, OSError):
 
 class UntrustedPickleError(CheckpointError):
     """A pickle that nobody said to trust; unpickling can run any code."""
+
+
+def did_you_mean(name: str, known: abc.Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Return what a message about an unknown name ends with: " Did you mean 'epoch_end'?", or "".
+
+    Args:
+        name: what was given.
+        known: what could have been meant.
+        cutoff: how near the nearest must be, from 0 to 1 for equal; `difflib.get_close_matches` measures it.
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return f" Did you mean {near[0]!r}?" if near else ""

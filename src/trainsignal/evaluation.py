@@ -44,7 +44,7 @@ def mean_cost(model: Any, dataset: Any) -> float:
             has `state_dict()`, so that a training set may be evaluated on.
 
     Raises:
-        DataError: it yields fewer samples than it says.
+        DataError: it yields no minibatch.
     """
     position = dataset.state_dict() if hasattr(dataset, "state_dict") else None
     if hasattr(dataset, "reset"):

@@ -1,4 +1,4 @@
-"""Writing files so that a kill at any moment leaves the old one or the new one, whole.
+"""Paths as users write them, and writing files so that a kill leaves the old one or the new one, whole.
 
 Knows nothing of what is written; the archive and the checkpoints both save through `replacing`.
 """
@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
 from trainsignal.errors import ConfigurationError
+
+
+def expand(path: str | os.PathLike[str]) -> Path:
+    """Return `path` with ~ and $VARIABLES filled in."""
+    return Path(os.path.expandvars(path)).expanduser()
 
 
 @contextlib.contextmanager
@@ -25,19 +32,36 @@ def replacing(path: Path) -> Generator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        _sync(temporary)
+        _sync(temporary, os.O_RDWR)  # Windows syncs nothing that is open for reading only
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):  # the error that matters is the one on its way
             temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    # So that the rename survives a power cut. Windows opens no folders, and some file systems do not sync
+    # them; the new file stands nevertheless.
+    with contextlib.suppress(OSError):
+        _sync(path.parent, os.O_RDONLY)
 
 
-def remove_stale(path: Path) -> None:
-    """Remove temporaries that a killed process left beside `path`; call it while holding its lock."""
-    for temporary in path.parent.glob(f".{_escaped(path.name)}.*.tmp"):
-        temporary.unlink(missing_ok=True)
+def remove_stale(path: Path, *, numbered: bool = False) -> None:
+    """Remove temporaries that killed processes left beside `path`; those of processes that live stay.
+
+    Only processes of this machine can be seen, and on Windows none: nothing is removed there.
+
+    Args:
+        path: what was being written.
+        numbered: also remove those of `<stem>_<number><suffix>`.
+
+    Raises:
+        OSError: the folder is gone or not writable.
+    """
+    number = "(?:_[0-9]+)?" if numbered else ""
+    stale = re.compile(rf"\.{re.escape(path.stem)}{number}{re.escape(path.suffix)}\.([0-9]+)\.tmp")
+    for file in path.parent.iterdir():
+        match = stale.fullmatch(file.name)
+        if match and not _is_another_alive(int(match[1])):
+            file.unlink(missing_ok=True)
 
 
 def keep_aside(path: Path) -> Path | None:
@@ -97,18 +121,26 @@ def check_target(path: Path, what: str) -> None:
         )
 
 
-def _sync(path: Path) -> None:
-    """Have the file system write `path` to the disk; a folder too, so that a rename survives a power cut."""
+def _is_another_alive(process: int) -> bool:
+    """Say whether a process other than this one has that id.
+
+    This one counts as dead: in a container each run may have the id of the run before it.
+    """
+    if sys.platform == "win32":  # pragma: no cover - os.kill would send Ctrl-C there
+        return True
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folders
-        return
+        os.kill(process, 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return process != os.getpid()
+
+
+def _sync(path: Path, flags: int) -> None:
+    """Have the file system write the file or folder `path` to the disk; `flags` as of `os.open`."""
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _escaped(name: str) -> str:
-    """Return `name` so that `glob` takes it literally."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in name)

@@ -5,6 +5,7 @@ Pure functions over 0-based indices; the only state is an interval's last firing
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Collection
@@ -38,7 +39,11 @@ def check_frequency(value: object, name: str) -> None:
     if value is None:
         return
     if isinstance(value, Collection) and not isinstance(value, (str, bytes)):
-        for item in cast("Collection[object]", value):
+        try:
+            items = list(cast("Collection[object]", value))
+        except TypeError as error:  # a NumPy array of no dimension
+            raise FrequencyError(f"{name}={value!r}: expected an int or a row of 0-based indices") from error
+        for item in items:
             if not is_int(item) or item < 0:
                 raise FrequencyError(f"{name}={value!r}: {item!r} is not a 0-based index")
     elif not is_int(value) or value < 1:
@@ -87,8 +92,17 @@ def firings(frequency: Frequency, times: int | None) -> int | None:
     return None if times is None else times // int(frequency)
 
 
-def row_of(frequency: int | Collection[int], time: int) -> int:
-    """Return the row that belongs to `time` in a series of `frequency`, which fires then."""
+def row_of(frequency: Frequency, time: int) -> int:
+    """Return the row that belongs to `time` in a series of `frequency`.
+
+    Raises:
+        FrequencyError: the series has none, for its frequency does not fire then.
+    """
+    if frequency is None or not fires(frequency, time):
+        raise FrequencyError(
+            f"epoch {time} has no row in a series that was begun with the frequency {frequency!r}: choose, "
+            "before training, one that fires whenever it will be written"
+        )
     if isinstance(frequency, Collection):
         return list(frequency).index(time)
     return time // int(frequency)
@@ -97,13 +111,11 @@ def row_of(frequency: int | Collection[int], time: int) -> int:
 def meet(first: Frequency, second: Frequency, times: int | None) -> bool:
     """Return whether both fire at one common time below `times` (None: however late)."""
     limit = NEVER if times is None else times
-    time = 0
-    while time < limit:
-        later = max(next_firing(first, time), next_firing(second, time))
-        if later == time:
-            return True
-        time = later
-    return False
+    if isinstance(first, Collection):
+        return any(time < limit and fires(second, time) for time in first)
+    if isinstance(second, Collection) or first is None or second is None:
+        return second is not None and first is not None and meet(second, first, times)
+    return math.lcm(int(first), int(second)) <= limit
 
 
 def interval_seconds(value: str | timedelta) -> float:

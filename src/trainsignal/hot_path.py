@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from time import perf_counter
 from typing import Any, TypeAlias
 
 from trainsignal.binding import HookReceiver
@@ -18,19 +17,11 @@ from trainsignal.bus import Bus, TrainSignal, strong
 from trainsignal.errors import RunStateError
 from trainsignal.frequency import Frequency, fires, is_int, next_firing
 from trainsignal.receiver import Receiver, note_place, place
+from trainsignal.sampling import Sampler
 from trainsignal.subscription import Subscription
 
 Call: TypeAlias = Callable[[Any, Any, int, int], object]
 """Called with callback_data, model, epoch, minibatch."""
-
-SAMPLED_ALWAYS = 64
-"""So many first publications are timed each."""
-
-SAMPLE_EVERY = 251
-"""Afterwards one in so many is, and stands for them; a prime, so that it meets every phase of a frequency."""
-
-SAMPLE_EACH_S = 0.5
-"""Where minibatches are slow, one is timed at least this often (seconds), and the clock is looked at."""
 
 
 @dataclass(slots=True)
@@ -72,8 +63,8 @@ class HotPath:
     """
 
     __slots__ = (
-        "_bus", "_count", "_entries", "_gated", "_is_open", "_is_stale", "_looked", "_next_look", "_on_look",
-        "_signal", "_timed", "always", "data", "latest", "model", "special",
+        "_bus", "_entries", "_gated", "_is_open", "_is_stale", "_on_look", "_sampler", "_signal", "always",
+        "data", "latest", "model", "special",
     )  # fmt: skip
 
     def __init__(self, bus: Bus, signal: TrainSignal, on_look: Callable[[], object] = lambda: None) -> None:
@@ -91,10 +82,7 @@ class HotPath:
         self._gated: tuple[Entry, ...] = ()
         self._is_open = False
         self._is_stale = True
-        self._count = 0
-        self._timed = -1
-        self._looked = 0.0
-        self._next_look = 0
+        self._sampler = Sampler(bus.clock)
         self.always: list[Call] = []
         self.special = -1
         self.latest = -1
@@ -104,7 +92,7 @@ class HotPath:
     def open(self, data: object, model: object) -> None:
         """Begin a run: from now on the signal may be published."""
         self.data, self.model, self._is_open = data, model, True
-        self._looked = perf_counter()
+        self._sampler = Sampler(self._bus.clock)
 
     def close(self) -> None:
         """End the run: a further publication is refused."""
@@ -119,8 +107,7 @@ class HotPath:
 
     def new_epoch(self, minibatches: int) -> None:
         """Begin to count minibatches at 0 again, after an epoch of so many."""
-        self._timed -= minibatches
-        self._next_look = max(0, self._next_look - minibatches)
+        self._sampler.begin_epoch(minibatches)
         self.latest = -1
         for entry in self._gated:
             entry.due = -1
@@ -140,10 +127,11 @@ class HotPath:
             )
         if self._is_stale:
             self._compile()
-        is_look = minibatch >= self._next_look
-        self._fire(self._entries, epoch, minibatch, weight=max(1, minibatch - self._timed) if is_look else 0)
-        if is_look:
-            self._look(minibatch)
+        weight = self._sampler.weight(minibatch)
+        self._fire(self._entries, epoch, minibatch, weight)
+        if weight:
+            self._sampler.look(minibatch)
+            self._on_look()
         if not self._is_stale:
             self._plan(minibatch + 1)
 
@@ -175,7 +163,7 @@ class HotPath:
 
     def _plan(self, minibatch: int) -> None:
         """Find the first minibatch, from `minibatch` on, that is not plain."""
-        special = self._next_look
+        special = self._sampler.next_look
         for entry in self._gated:
             if entry.due < minibatch:
                 entry.due = next_firing(entry.when, minibatch)
@@ -185,7 +173,8 @@ class HotPath:
 
     def _fire(self, entries: tuple[Entry, ...], epoch: int, minibatch: int, weight: int) -> None:
         """Call those that are due; `weight`: for how many minibatches the time of one in `always` stands."""
-        began = perf_counter()
+        clock = self._bus.clock
+        began = clock()
         for entry in entries:
             if self._is_stale:
                 if not (self._is_connected(entry) and fires(entry.frequency(), minibatch)):
@@ -200,20 +189,10 @@ class HotPath:
                 entry.call(self.data, self.model, epoch, minibatch)
             except Exception as error:  # noqa: BLE001  # re-raised unless its user chose otherwise
                 self._failed(entry, error, epoch, minibatch)
-            ended = perf_counter()
+            ended = clock()
             if isinstance(entry.receiver, Receiver):
                 entry.receiver.spent_s += (ended - began) * (weight if entry.step == 1 else 1)
             began = ended
-
-    def _look(self, minibatch: int) -> None:
-        """Note the time, decide when to look next, and let the run look at its clock."""
-        now = perf_counter()
-        each = (now - self._looked) / max(1, minibatch - self._timed)
-        self._count += 1
-        step = 1 if self._count < SAMPLED_ALWAYS else min(SAMPLE_EVERY, int(SAMPLE_EACH_S / max(each, 1e-9)))
-        self._timed, self._looked = minibatch, now
-        self._next_look = minibatch + max(1, step)
-        self._on_look()
 
     def _entry_of(self, receiver: Callable[..., Any]) -> Entry:
         if isinstance(receiver, HookReceiver) and receiver.is_plain:

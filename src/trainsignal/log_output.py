@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 import logging
 import logging.handlers
-import os
-from pathlib import Path
 
 from trainsignal.errors import ConfigurationError
+from trainsignal.files import expand
 
 _LOGGER_NAME = "trainsignal"
 _LOG_FILE_BYTES = 10_000_000
@@ -34,7 +33,7 @@ def configure_logging(namespace: argparse.Namespace) -> None:
     if namespace.log is not None:
         try:
             file = logging.handlers.RotatingFileHandler(
-                Path(os.path.expandvars(namespace.log)).expanduser(),
+                expand(namespace.log),
                 maxBytes=_LOG_FILE_BYTES,
                 backupCount=_LOG_FILES_KEPT,
                 encoding="utf-8",

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Sequence
 
 from trainsignal import keys
 from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
-from trainsignal.errors import HandlerError, MissingAbilityError, WiringError
+from trainsignal.errors import HandlerError, MissingAbilityError, WiringError, did_you_mean
 from trainsignal.frequency import check_frequency, meet
 from trainsignal.order import run_order
+
+NEARLY_A_HOOK = 0.91
+"""Likeness from which on a name counts as misspelt: `on_epoch_edn` does, other libraries' hooks do not."""
 
 _HOOK_NAMES = tuple(hook.method for hook in HOOKS)
 
@@ -79,8 +82,8 @@ def _check_hooks(callback: Callback) -> None:
     for attribute in dir(callback):
         if not attribute.startswith("on") or attribute in _HOOK_NAMES:
             continue
-        near = difflib.get_close_matches(attribute, _HOOK_NAMES, n=1, cutoff=0.8)
-        if near and callable(getattr(callback, attribute)):
+        near = difflib.get_close_matches(attribute, _HOOK_NAMES, n=1, cutoff=NEARLY_A_HOOK)
+        if near and callable(inspect.getattr_static(callback, attribute)):
             raise HandlerError(
                 f"{name}.{attribute} is never called: there is no such hook. Did you mean {near[0]!r}?"
             )
@@ -119,12 +122,12 @@ def _check_reader(reader: Callback, key: str, callbacks: Sequence[Callback], epo
     writer = next((one for one in callbacks if key in one.writes), None)
     if writer is None:
         written = [one for callback in callbacks for one in callback.writes]
-        near = difflib.get_close_matches(key, written, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         remedy = keys.REMEDIES.get(
             key, f"Add the callback that does, or declare writes = ({key!r},) on the one that writes it."
         )
-        raise WiringError(f"{name} reads {key!r}, which no callback writes. {remedy}{hint}")
+        raise WiringError(
+            f"{name} reads {key!r}, which no callback writes. {remedy}{did_you_mean(key, written)}"
+        )
     if epochs == 0 or not (_acts_at_epochs(reader) and _acts_at_epochs(writer)):
         return
     if not meet(reader.epoch_freq, writer.epoch_freq, epochs):

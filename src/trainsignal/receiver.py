@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from time import perf_counter
 from typing import Any, Literal, TypeAlias, get_args
 
 from trainsignal.errors import ConfigurationError
@@ -82,14 +81,20 @@ def place(signal: str, payload: Mapping[str, Any]) -> str:
     return ", ".join([signal, *(f"{key} {payload[key]}" for key in ("epoch", "minibatch") if key in payload)])
 
 
-def deliver(receiver: Callable[..., Any], sender: object, signal: str, payload: Mapping[str, Any]) -> None:
-    """Call one receiver, add its time to its account, and a note to its error."""
+def deliver(
+    receiver: Callable[..., Any],
+    sender: object,
+    signal: str,
+    payload: Mapping[str, Any],
+    clock: Callable[[], float],
+) -> None:
+    """Call one receiver, add its time by `clock` to its account, and a note to its error."""
     if isinstance(receiver, Receiver):
-        began = perf_counter()
+        began = clock()
         try:
             receiver(sender, **payload)
         finally:
-            receiver.spent_s += perf_counter() - began
+            receiver.spent_s += clock() - began
         return
     try:
         receiver(sender, **payload)

@@ -54,7 +54,9 @@ class RunRecord:
         progress[keys.MINIBATCHES_COMPLETE] = minibatches
 
     def end(self, reason: str, detail: str | None, author: str | None) -> None:
-        """Write why the run ended."""
+        """Write why the run ended, unless the data has been closed already."""
+        if not self._data:
+            return
         config = self._data.require_group(keys.CONFIG).attrs
         config[keys.EXIT_REASON] = reason
         if detail is not None:
@@ -65,7 +67,7 @@ class RunRecord:
     def publish_last(self) -> None:
         """Publish the final state, if the run came as far as publishing any, and let go of the path."""
         try:
-            if self._is_on_disk:
+            if self._is_on_disk and self._data:  # closed data was published by closing it
                 self._data.publish()
         except ArchiveError as error:
             self._report(

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from trainsignal import hand_loop
@@ -17,6 +18,7 @@ from trainsignal.abilities import CanFinish, HasSize
 from trainsignal.bus import Bus
 from trainsignal.cost import MinibatchCost
 from trainsignal.errors import ConfigurationError, RunStateError
+from trainsignal.files import expand
 from trainsignal.frequency import is_int
 from trainsignal.hot_path import HotPath
 from trainsignal.record import RunRecord
@@ -68,6 +70,10 @@ class TrainingRun:
         votes: the stop votes so far.
         checkpoints: those saved so far.
         problems: what was reported so far.
+        minibatches_complete: minibatches of the epochs that have ended.
+        has_begun: whether `train_begin` was published, or is being.
+        is_in_epoch: whether an epoch has begun and not ended.
+        is_guarded: whether a `with` block will close the run.
         exit_reason: why the run ended; None while it has not.
         error: the exception that ended it, or None.
         minibatches_per_epoch: minibatches of the current epoch; None where unknown.
@@ -110,6 +116,7 @@ class TrainingRun:
         self._record = RunRecord(data, self.report)
         self.minibatch_end = HotPath(bus, bus.minibatch_end, on_look=self.data.publish_if_due)
         self._cost = MinibatchCost(model)
+        self._files: dict[Path, str] = {}
         self._driver = driver
         self._on_close = on_close
         self._process = os.getpid()
@@ -178,6 +185,20 @@ class TrainingRun:
         """Return whether somebody voted to stop at this boundary; an epoch's end serves every vote."""
         return bool(self.votes) and (at == "epoch" or any(vote.at == "minibatch" for vote in self.votes))
 
+    def claim_file(self, path: str | Path, owner: str) -> None:
+        """Make sure that nobody else in this run writes `path`.
+
+        Raises:
+            ConfigurationError: somebody does.
+        """
+        resolved = expand(path).resolve()
+        other = self._files.setdefault(resolved, owner)
+        if other != owner:
+            raise ConfigurationError(
+                f"{other} and {owner} would both write {str(resolved)!r}, each over the other: "
+                "give one of them another path"
+            )
+
     def report(self, problem: str) -> None:
         """Log a problem as an error the first time it occurs, and once more when the run ends."""
         if problem not in self.problems:
@@ -234,6 +255,7 @@ class TrainingRun:
         self.total_epochs = epochs
         self.minibatches_per_epoch = self._announced_minibatches()
         self._record.begin(epochs, self.minibatches_per_epoch)
+        self.claim_file(self.data.filename, "the archive")
         self.minibatch_begin.open(self.data, self.model)
         self.minibatch_end.open(self.data, self.model)
         self.bus.publish(self.bus.train_begin, self.model, epochs=epochs)
@@ -257,10 +279,11 @@ class TrainingRun:
         hand_loop.close_minibatch(self, self._driver)
         self.is_in_epoch = False
         had_finished = self._model_finished()
+        minibatches = self.minibatches_complete + self.epoch_minibatches
+        self._record.end_epoch(epoch, minibatches)  # before callbacks save: the archive is never behind
         self.bus.publish(self.bus.epoch_end, self.model, epoch=epoch)
         self.epochs_complete += 1
-        self.minibatches_complete += self.epoch_minibatches
-        self._record.end_epoch(epoch, self.minibatches_complete)
+        self.minibatches_complete = minibatches
         if self._model_finished() and not self.votes:
             when = "before" if had_finished else "at"
             self._vote(f"model.finished was set {when} the end of the epoch", "model", "epoch")
@@ -292,8 +315,8 @@ class TrainingRun:
         finally:  # a second Ctrl-C may come amid it
             self.minibatch_begin.close()
             self.minibatch_end.close()
-            self._record.publish_last()
             self._on_close()
+            self._record.publish_last()
         for problem in self.problems:
             _logger.error("reported during this run: %s", problem)
         for failure in failures[0 if error is not None else 1 :]:

@@ -5,6 +5,7 @@ Knows neither: a callback is an object with a `__dict__`, a run is what `RunLink
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from trainsignal.errors import RunStateError
@@ -17,7 +18,17 @@ Boundary: TypeAlias = Literal["minibatch", "epoch"]
 
 
 class RunLink(Protocol):
-    """What a callback may ask of the run that it takes part in."""
+    """What a callback may ask of the run that it takes part in.
+
+    Attributes:
+        epoch: the current epoch, 0-based.
+        minibatches_per_epoch: minibatches of the current epoch; None where unknown.
+        minibatches_complete: minibatches done before the current epoch.
+    """
+
+    epoch: int
+    minibatches_per_epoch: int | None
+    minibatches_complete: int
 
     @property
     def cost(self) -> float:
@@ -30,27 +41,16 @@ class RunLink(Protocol):
         ...
 
     @property
-    def minibatches_per_epoch(self) -> int | None:
-        """Minibatches of the current epoch; None where unknown."""
-        ...
-
-    @property
-    def epoch(self) -> int:
-        """The current epoch, 0-based."""
-        ...
-
-    @property
-    def minibatches_complete(self) -> int:
-        """Minibatches done before the current epoch."""
-        ...
-
-    @property
     def epoch_minibatches(self) -> int:
         """Minibatches done in the current epoch."""
         ...
 
     def request_stop(self, reason: str, author: str, at: Boundary = "minibatch") -> None:
         """Vote to stop at the next boundary."""
+        ...
+
+    def claim_file(self, path: str | Path, owner: str) -> None:
+        """Make sure that nobody else in this run writes `path`."""
         ...
 
     def report(self, problem: str) -> None:

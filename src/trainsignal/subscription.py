@@ -5,7 +5,6 @@ Knows neither blinker nor callbacks: `bus.subscribe` makes these.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from trainsignal.errors import FrequencyError, HandlerError
+from trainsignal.errors import FrequencyError, HandlerError, did_you_mean
 from trainsignal.frequency import (
     Frequency,
     Interval,
@@ -138,9 +137,9 @@ class Subscription(Receiver):
         self._count += 1
         if not fires(self.trigger.frequency, index):
             return False
-        if self.trigger.interval is not None and not self.trigger.interval.fires():
+        if self._when is not None and not self._when(**self._values(self._when_wanted, sender, payload)):
             return False
-        return self._when is None or bool(self._when(**self._values(self._when_wanted, sender, payload)))
+        return self.trigger.interval is None or self.trigger.interval.fires()
 
     def _values(
         self, names: tuple[str, ...] | None, sender: object, payload: Mapping[str, Any]
@@ -194,7 +193,6 @@ def wanted_payload(function: Callable[..., object], spec: SignalSpec, role: str)
         if one.name in carried:
             wanted.append(one.name)
         elif one.default is one.empty:
-            near = difflib.get_close_matches(one.name, carried, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(one.name, carried)
             raise HandlerError(f"{role} {name} wants {one.name!r}, but {advice}.{hint}")
     return tuple(wanted)

@@ -8,7 +8,7 @@ import pytest
 from tests.support import neon_reference
 from tests.support.runs import FakeClock, fit, quiet, tiny_model, tiny_set
 from trainsignal import LossCallback
-from trainsignal.errors import ConfigurationError, DataError, MissingAbilityError
+from trainsignal.errors import ConfigurationError, DataError, FrequencyError, MissingAbilityError
 
 
 def test_two_losses_have_their_own_series() -> None:
@@ -85,3 +85,37 @@ def test_model_that_cannot_infer_is_refused_before_the_run() -> None:
 def test_label_that_would_name_another_series_is_refused(label: str) -> None:
     with pytest.raises(ConfigurationError, match="'train_set' would do"):
         LossCallback(tiny_set(), label=label)
+
+
+def test_frequency_may_be_an_array_of_epochs() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(LossCallback(tiny_set(), epoch_freq=np.array([0, 2])))
+
+    fit(model, callbacks, 3)
+
+    assert callbacks.callback_data["cost/loss"].attrs["epochs"].tolist() == [0, 2]
+    assert not np.isnan(callbacks.callback_data["cost/loss"][:]).any()
+
+
+def test_coarser_frequency_during_the_run_leaves_rows_where_they_belong() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    loss = LossCallback(tiny_set())
+    callbacks.add_callback(loss)
+    callbacks.bus.subscribe("epoch_end", lambda: setattr(loss, "epoch_freq", 2), at=0)
+
+    fit(model, callbacks, 4)
+
+    assert np.isnan(callbacks.callback_data["cost/loss"][:]).tolist() == [False, False, True, False]
+
+
+def test_epoch_that_has_no_row_in_the_series_is_refused() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    loss = LossCallback(tiny_set(), epoch_freq=2)
+    callbacks.add_callback(loss)
+    callbacks.bus.subscribe("epoch_end", lambda: setattr(loss, "epoch_freq", 1), at=1)
+
+    with pytest.raises(FrequencyError, match="epoch 2 has no row in a series that was begun with"):
+        fit(model, callbacks, 4)

@@ -11,6 +11,7 @@ from tqdm.std import tqdm
 
 from tests.support.runs import Bare, FakeClock, Terminal, fit, quiet, tiny_model, tiny_set
 from trainsignal import Callbacks, LossCallback, ProgressBarCallback
+from trainsignal.callbacks import progress_bar
 from trainsignal.errors import ConfigurationError
 
 
@@ -199,6 +200,7 @@ def test_notebook_is_given_its_own_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook.tqdm = NotebookBar  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
     monkeypatch.setitem(sys.modules, "tqdm.notebook", notebook)
+    monkeypatch.setattr(progress_bar, "find_spec", lambda name: name == "ipywidgets")
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     train(Callbacks(Bare()), FakeClock(), epochs=2)
@@ -227,3 +229,15 @@ def test_nothing_is_shown_where_there_is_no_standard_output(monkeypatch: pytest.
     train(callbacks, FakeClock())
 
     assert callbacks.run.exit_reason == "completed"
+
+
+def test_kernel_without_widgets_is_given_the_bar_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setattr(progress_bar, "find_spec", lambda name: None)
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+
+    train(Callbacks(Bare()), FakeClock(), epochs=1)
+
+    assert "\r" in stream.getvalue()
+    assert stream.getvalue().count("2.00 cost") >= 1

@@ -10,6 +10,9 @@ import pytest
 from trainsignal.checkpoint import CheckpointHistory, load_state, save_state
 from trainsignal.errors import CheckpointError, ConfigurationError
 
+NO_PROCESS = 2**31 - 1
+"""Above the largest process id of any system."""
+
 
 def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
@@ -186,9 +189,22 @@ def test_path_that_cannot_be_written_is_refused_at_once(
         CheckpointHistory(path(tmp_path))
 
 
-def test_what_a_killed_run_left_half_written_is_removed_at_the_first_save(tmp_path: Path) -> None:
-    (tmp_path / ".m.h5.4711.tmp").touch()
+@pytest.mark.parametrize("history", [1, 2])
+def test_what_a_killed_run_left_half_written_is_removed_at_the_first_save(
+    history: int, tmp_path: Path
+) -> None:
+    for name in (".m.h5", ".m_0.h5", ".m_12.h5"):
+        (tmp_path / f"{name}.{NO_PROCESS}.tmp").touch()
+
+    CheckpointHistory(tmp_path / "m.h5", history).save(0, 7)
+
+    assert names(tmp_path) == (["m.h5"] if history == 1 else ["m.h5", "m_7.h5"])
+
+
+def test_what_another_run_is_writing_stays(tmp_path: Path) -> None:
+    in_flight = f".m.h5.{os.getppid()}.tmp"
+    (tmp_path / in_flight).touch()
 
     CheckpointHistory(tmp_path / "m.h5").save(0, 0)
 
-    assert names(tmp_path) == ["m.h5"]
+    assert names(tmp_path) == [in_flight, "m.h5"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainsignal.checkpoint.tree import DEPTH_LIMIT, PATH_LIMIT, child_path, plain
+from trainsignal.checkpoint.tree import DEPTH_LIMIT, PATH_LIMIT, child_path, make_plain
 from trainsignal.errors import CheckpointError
 
 Point = namedtuple("Point", ["x", "y"])
@@ -35,7 +35,7 @@ class Level(enum.IntEnum):
     ids=["ordered", "default", "proxy", "keys", "namedtuple", "enums"],
 )
 def test_subclass_becomes_its_plain_base(value: Any, expected: Any) -> None:
-    result = plain(value)
+    result = make_plain(value)
 
     assert repr(result) == repr(expected)
 
@@ -43,7 +43,7 @@ def test_subclass_becomes_its_plain_base(value: Any, expected: Any) -> None:
 def test_arrays_are_not_copied() -> None:
     array = np.ones(3)
 
-    assert plain({"a": [array]})["a"][0] is array
+    assert make_plain({"a": [array]})["a"][0] is array
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_arrays_are_not_copied() -> None:
 )
 def test_what_cannot_be_saved_is_named_by_its_path(value: Any, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
-        plain(value)
+        make_plain(value)
 
 
 def test_state_that_contains_itself_is_refused() -> None:
@@ -72,7 +72,7 @@ def test_state_that_contains_itself_is_refused() -> None:
     state["self"] = state
 
     with pytest.raises(CheckpointError, match="Does the state contain itself"):
-        plain(state)
+        make_plain(state)
 
 
 def test_deepest_nesting_is_accepted() -> None:
@@ -80,13 +80,13 @@ def test_deepest_nesting_is_accepted() -> None:
     for _ in range(DEPTH_LIMIT):
         state = [state]
 
-    assert plain(state) == state
+    assert make_plain(state) == state
 
 
 def test_path_too_long_for_a_name_is_refused() -> None:
-    assert plain({"k" * PATH_LIMIT: 0})
+    assert make_plain({"k" * PATH_LIMIT: 0})
     with pytest.raises(CheckpointError, match="Shorten them"):
-        plain({"k" * (PATH_LIMIT + 1): 0})
+        make_plain({"k" * (PATH_LIMIT + 1): 0})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from trainsignal.abilities import CanInfer, HasCost
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError
 from trainsignal.evaluation import check_evaluation_set, mean_cost
-from trainsignal.frequency import firings, row_of
+from trainsignal.frequency import Frequency, firings, row_of
 from trainsignal.shared_data import SharedData
 
 
@@ -56,8 +56,9 @@ class LossCallback(Callback):
         self._clock = clock
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        rows = firings(self.epoch_freq, epochs)
-        axis = keys.epoch_axis(self.epoch_freq)
+        self._axis: Frequency = self.epoch_freq  # of the series, whatever changes later
+        rows = firings(self._axis, epochs)
+        axis = keys.epoch_axis(self._axis)
         cost_key, time_key = self.writes
         cost = callback_data.create_series(cost_key, rows, attributes={**axis, keys.DIRECTION: "min"})
         self._cost_key, self._time_key = cost.name, callback_data.create_series(time_key, rows).name
@@ -65,6 +66,6 @@ class LossCallback(Callback):
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         began = self._clock()
         cost = mean_cost(model, self.eval_set)
-        row = row_of(self.epoch_freq or 1, epoch)
+        row = row_of(self._axis, epoch)
         callback_data[self._time_key][row] = self._clock() - began
         callback_data[self._cost_key][row] = cost

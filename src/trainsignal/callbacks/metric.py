@@ -11,7 +11,7 @@ from trainsignal.abilities import CanEvaluate
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError
 from trainsignal.evaluation import check_evaluation_set, host_array
-from trainsignal.frequency import firings, row_of
+from trainsignal.frequency import Frequency, firings, row_of
 from trainsignal.shared_data import SharedData
 
 _logger = logging.getLogger(__name__)
@@ -50,18 +50,19 @@ class MetricCallback(Callback):
         self.writes = tuple(keys.Numbered(keys.metric(name)) for name in names)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        rows = firings(self.epoch_freq, epochs)
+        self._axis: Frequency = self.epoch_freq  # of the series, whatever changes later
+        rows = firings(self._axis, epochs)
         directions = getattr(self.metric, "directions", {})
         self._keys: list[str] = []
         for name, key in zip(self.metric.metric_names, self.writes, strict=True):
-            axis = keys.epoch_axis(self.epoch_freq)
+            axis = keys.epoch_axis(self._axis)
             if name in directions:
                 axis[keys.DIRECTION] = directions[name]
             self._keys.append(callback_data.create_series(key, rows, attributes=axis).name)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         values = host_array(model.eval(self.eval_set, metric=self.metric)).reshape(-1)
-        row = row_of(self.epoch_freq or 1, epoch)
+        row = row_of(self._axis, epoch)
         for key, value in zip(self._keys, values, strict=True):
             callback_data[key][row] = value
         _logger.info(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from time import perf_counter
 from typing import Any, TextIO
 
@@ -64,11 +65,12 @@ class ProgressBarCallback(Callback):
         stream = sys.stdout if self._chosen_stream is None else self._chosen_stream
         if stream is None:  # as under pythonw, which has no standard output
             return
-        if "ipykernel" in sys.modules and self._chosen_stream is None:
-            from tqdm.notebook import tqdm as notebook_tqdm  # needs ipywidgets, which only notebooks have
+        in_kernel = "ipykernel" in sys.modules and self._chosen_stream is None
+        if in_kernel and find_spec("ipywidgets"):
+            from tqdm.notebook import tqdm as notebook_tqdm
 
             self._line = _moving(notebook_tqdm, epoch, total, stream)
-        elif stream.isatty():
+        elif in_kernel or stream.isatty():
             from tqdm.std import tqdm  # slow to import, and needed in a terminal alone
 
             self._line = _moving(tqdm, epoch, total, stream)

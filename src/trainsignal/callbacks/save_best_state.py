@@ -9,6 +9,7 @@ from trainsignal import keys
 from trainsignal.abilities import CanSerialize
 from trainsignal.callback import Callback
 from trainsignal.checkpoint import CheckpointHistory
+from trainsignal.run_link import run_of
 from trainsignal.saving import save_and_tell
 from trainsignal.shared_data import SharedData
 
@@ -37,6 +38,7 @@ class SaveBestStateCallback(Callback):
         CheckpointHistory(path)  # refuses what cannot work, at the earliest moment
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        run_of(self).claim_file(self.path, f"{type(self).__name__}(path)")
         self.best_cost = None
         self._checkpoint = CheckpointHistory(self.path)
 

@@ -40,6 +40,7 @@ class SerializeModelCallback(Callback):
         CheckpointHistory(save_path, history)  # refuses what cannot work, at the earliest moment
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        run_of(self).claim_file(self.save_path, f"{type(self).__name__}(save_path)")
         self._checkpoints = CheckpointHistory(self.save_path, self.history)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:

@@ -19,9 +19,9 @@ from typing import Any
 from trainsignal.abilities import Array
 from trainsignal.checkpoint import hdf5, npz, pickles
 from trainsignal.checkpoint.packing import DamagedError, Fetch, pack, unpack
-from trainsignal.checkpoint.tree import plain
+from trainsignal.checkpoint.tree import make_plain
 from trainsignal.errors import CheckpointError, ConfigurationError, UntrustedPickleError
-from trainsignal.files import replacing
+from trainsignal.files import expand, replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ def save_state(state: object, path: str | os.PathLike[str]) -> Path:
         ConfigurationError: the suffix names no format.
         CheckpointError: a value cannot be saved, or the file cannot be written; what was at `path` is whole.
     """
-    target = expanded(path)
+    target = expand(path)
     chosen = _format_of(target)
-    tree = plain(state)
+    tree = make_plain(state)
     try:
         with replacing(target) as temporary:
             chosen.write(tree, temporary)
@@ -110,7 +110,7 @@ def load_state(path: str | os.PathLike[str], *, trust_pickle: bool = False) -> A
         UntrustedPickleError: a pickle, and `trust_pickle` is False.
         CheckpointError: the file is missing, cut off, damaged, or no checkpoint.
     """
-    source = expanded(path)
+    source = expand(path)
     chosen = _format_of(source)
     if not source.is_file():
         found = "that is a folder" if source.is_dir() else "there is no such file"
@@ -146,11 +146,6 @@ _UNREADABLE = (
     zipfile.BadZipFile,
 )
 """What the readers raise on files that are cut off, damaged or foreign."""
-
-
-def expanded(path: str | os.PathLike[str]) -> Path:
-    """Return `path` with ~ and $VARIABLES filled in."""
-    return Path(os.path.expandvars(path)).expanduser()
 
 
 def check_suffix(path: Path) -> None:

@@ -8,9 +8,9 @@ import re
 import shutil
 from pathlib import Path
 
-from trainsignal.checkpoint.formats import check_suffix, expanded, save_state
+from trainsignal.checkpoint.formats import check_suffix, save_state
 from trainsignal.errors import CheckpointError, ConfigurationError
-from trainsignal.files import check_target, keep_aside, remove_stale, replacing
+from trainsignal.files import check_target, expand, keep_aside, remove_stale, replacing
 
 
 class CheckpointHistory:
@@ -33,7 +33,7 @@ class CheckpointHistory:
     """
 
     def __init__(self, path: str | os.PathLike[str], history: int = 1, *, resumed: bool = False) -> None:
-        self.path = expanded(path)
+        self.path = expand(path)
         self.history = max(1, _checked(history))
         check_suffix(self.path)
         check_target(self.path, "the checkpoint")
@@ -57,7 +57,7 @@ class CheckpointHistory:
         """
         try:
             if not self._has_saved:
-                remove_stale(self.path)  # what a killed run left half-written
+                remove_stale(self.path, numbered=True)  # what a killed run left half-written
                 self._has_saved = True
             return self._save_alone(state) if self.history == 1 else self._save_numbered(state, epoch)
         except CheckpointError:

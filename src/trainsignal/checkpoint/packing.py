@@ -47,7 +47,7 @@ class DamagedError(ValueError):
 
 
 def pack(state: Any) -> tuple[str, dict[str, Array]]:
-    """Take a plain state (`tree.plain`) apart.
+    """Take a plain state (`tree.make_plain`) apart.
 
     Returns:
         The skeleton, ASCII JSON; and the arrays by name, none of which is the beginning of another's path.

@@ -25,7 +25,7 @@ _TEXT_ENCODING = "latin1"
 
 
 def write(state: Any, path: Path) -> None:
-    """Write a plain state (`tree.plain`) to a new file.
+    """Write a plain state (`tree.make_plain`) to a new file.
 
     Raises:
         OSError: the disk is full, or the folder is not writable.

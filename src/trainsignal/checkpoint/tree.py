@@ -29,7 +29,7 @@ _LARGEST_ITEM_BYTES: Mapping[str, float] = {
 """The kinds of arrays that each format holds exactly, and how many bytes one item may take."""
 
 
-def plain(state: object) -> Any:
+def make_plain(state: object) -> Any:
     """Return `state` in plain containers and values: dict, list, tuple, str, bytes, numbers, None, arrays.
 
     Subclasses of dict, list, tuple, str, bytes, int and float come back as their base; arrays are not copied.

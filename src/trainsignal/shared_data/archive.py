@@ -139,7 +139,7 @@ def save_image(read_image: Callable[[], bytes], path: str | Path) -> None:
 
 def resolved(path: str | Path) -> Path:
     """Return the absolute path that `path` stands for: `~`, `$NAME` and symbolic links followed."""
-    return Path(os.path.expandvars(path)).expanduser().resolve()
+    return files.expand(path).resolve()
 
 
 def _archive_error(error: OSError, verb: str, path: Path) -> ArchiveError:

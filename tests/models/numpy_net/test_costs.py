@@ -97,6 +97,25 @@ def test_cost_is_a_float_and_outputs_hold_each_column() -> None:
     np.testing.assert_allclose(cost.outputs, [[0.5, 2, 4.5]])
 
 
+@pytest.mark.parametrize(
+    ("function", "output", "expected"),
+    [
+        (CrossEntropyMulti(), math.nan, math.nan),
+        (CrossEntropyBinary(), math.nan, math.nan),
+        (MeanSquared(), math.nan, math.nan),
+        (MeanSquared(), math.inf, math.inf),
+        (MeanSquared(), 1e30, math.inf),  # its square is more than float32 holds
+    ],
+    ids=["multi_nan", "binary_nan", "squared_nan", "squared_inf", "squared_overflow"],
+)
+def test_network_that_diverged_costs_nan_or_infinity_without_a_warning(
+    function: CostFunction, output: float, expected: float
+) -> None:
+    outputs = np.array([[output, 0.5], [0.5, 0.5]], np.float32)
+    cost = GeneralizedCost(function).get_cost(outputs, np.eye(2, dtype=np.float32))
+    np.testing.assert_equal(cost, expected)
+
+
 def test_errors_are_summed_not_averaged_over_columns() -> None:
     outputs = np.array([[1, 2, 3]], np.float32)
     errors = GeneralizedCost(MeanSquared()).get_errors(outputs, np.zeros_like(outputs))

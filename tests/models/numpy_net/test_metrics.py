@@ -122,6 +122,36 @@ def test_class_that_does_not_occur_counts_as_zero() -> None:
     np.testing.assert_allclose(metric.outputs, [[1, 1], [0, 0]], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [[np.nan] * 3, [np.inf] * 3, [-np.inf] * 3, [0.9, np.nan, 0.1], [np.inf, 0, 0]],
+    ids=["nan", "inf", "minus_inf", "one_nan", "one_inf"],
+)
+def test_column_of_a_network_that_diverged_is_wrong_in_each_metric(bad: list[float]) -> None:
+    """Of two columns of class 0 the first is right; no metric may call the other one right, or warn."""
+    y = np.array([[0.5, 0.2, 0.3], bad], np.float32).T
+    t = np.array([[1, 0, 0], [1, 0, 0]], np.float32).T
+    topk, binarized = TopKMisclassification(2), PrecisionRecall(3, binarize=True)
+
+    assert Misclassification()(y, t) == [0.5]
+    assert Accuracy()(y, t) == [0.5]
+    np.testing.assert_array_equal(topk(y, t), [np.nan, 0.5, 0.5])
+    binarized(y, t)
+    np.testing.assert_allclose(binarized.outputs, [[1, 0.5], [0, 0], [0, 0]], atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_precision_that_counts_in_shares_is_nan_where_the_network_diverged(bad: float) -> None:
+    y = np.array([[1, bad], [0, bad]], np.float32)
+    assert np.isnan(PrecisionRecall(2)(y, np.eye(2, dtype=np.float32))[0])
+
+
+def test_outputs_of_minus_infinity_beside_finite_ones_are_predictions() -> None:
+    y = np.array([[-np.inf], [-1.0]], np.float32)
+    t = np.array([[0], [1]], np.float32)
+    assert Misclassification()(y, t) == [0]
+
+
 @pytest.mark.parametrize("metric", metrics(), ids=metric_name)
 def test_only_the_columns_in_the_range_count(metric: Metric) -> None:
     expected = metric(outputs()[:, 3:7], TARGETS[:, 3:7])

@@ -181,6 +181,15 @@ class TestFit:
             ("train_end",),
         ]
 
+    def test_stop_for_one_moment_in_an_epoch_ends_training(self) -> None:
+        class Once(RecordingCallbacks):
+            def should_stop(self) -> bool:
+                return self.calls[-1] == ("minibatch_end", 0, 0)
+
+        callbacks = Once()
+        fit(small_model(), 5, callbacks)
+        assert callbacks.calls[-3:] == [("minibatch_end", 0, 0), ("epoch_end", 0), ("train_end",)]
+
     def test_mean_cost_of_an_epoch_cut_short_is_over_the_minibatches_done(self) -> None:
         model = small_model()
         fit(model, 5, StoppingCallbacks(at=("minibatch_end", 0, 0)))
@@ -291,7 +300,6 @@ class TestInference:
             abilities.HasTotalCost,
             abilities.HasSize,
             abilities.CanFinish,
-            abilities.HasEpochIndex,
             abilities.CanInfer,
             abilities.CanEvaluate,
             abilities.CanSerialize,
@@ -381,6 +389,32 @@ class TestState:
             ("train_end", 2),
             ("after", 2),
         ]
+
+    @pytest.mark.parametrize(
+        ("last", "complete"), [((1, 0), 1), ((1, 1), 2)], ids=["cut_short", "last_minibatch"]
+    )
+    def test_epoch_that_a_stop_cut_short_is_not_counted(self, last: tuple[int, int], complete: int) -> None:
+        model = small_model()
+        saved: list[int] = []
+
+        class Look(StoppingCallbacks):
+            def on_epoch_end(self, epoch: int) -> None:
+                super().on_epoch_end(epoch)
+                saved.append(model.serialize()["epoch_index"])
+
+            def on_train_end(self) -> None:
+                saved.append(model.serialize()["epoch_index"])
+
+        fit(model, 5, Look(at=("minibatch_end", *last)))  # epoch 1 has two minibatches
+
+        assert saved == [1, complete, complete]
+        assert model.epoch_index == complete
+
+    def test_fit_after_a_stop_repeats_the_epoch_that_was_cut_short(self) -> None:
+        model, callbacks = small_model(), RecordingCallbacks()
+        fit(model, 5, StoppingCallbacks(at=("minibatch_end", 1, 0)))
+        fit(model, 5, callbacks)
+        assert callbacks.calls[:2] == [("train_begin", 5), ("epoch_begin", 1)]
 
     def test_epoch_count_is_right_again_after_an_error_at_an_epochs_end(self) -> None:
         model = small_model()

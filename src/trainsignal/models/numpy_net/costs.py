@@ -113,12 +113,15 @@ class GeneralizedCost:
     def get_cost(self, inputs: Floats, targets: Floats) -> float:
         """Compute `outputs` and `cost` from the network's outputs and the targets, (features, columns) both.
 
+        A network that diverged costs inf or NaN, and NumPy warns of neither: the callbacks are told the cost.
+
         Raises:
             DataError: the two shapes differ.
         """
         check_same_shape(inputs, targets)
-        self.outputs = self.costfunc(inputs, targets)
-        self.cost = float(self.outputs.mean())
+        with np.errstate(invalid="ignore", over="ignore"):
+            self.outputs = self.costfunc(inputs, targets)
+            self.cost = float(self.outputs.mean())
         return self.cost
 
     def get_errors(self, inputs: Floats, targets: Floats) -> Floats:

@@ -3,6 +3,8 @@
 Each is called as `metric(outputs, targets, calcrange)` with arrays (classes, columns), targets one-hot, and
 gives one number for each of `metric_names`; `calcrange` is the slice of columns that count. `directions` says
 of each name whether lower ("min") or higher ("max") is better. No metric changes what it is given.
+
+A network that diverged gets no class right: a column whose largest output is NaN or infinite predicts none.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from abc import ABC, abstractmethod
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from trainsignal.errors import ConfigurationError
 from trainsignal.models.numpy_net.arrays import Floats, check_same_shape, safe_log
@@ -37,7 +40,8 @@ class Metric(ABC):
             DataError: the shapes of outputs and targets differ.
         """
         check_same_shape(outputs, targets)
-        return self._values(outputs[:, calcrange], targets[:, calcrange])
+        with np.errstate(invalid="ignore", over="ignore"):  # the value shows it: NaN
+            return self._values(outputs[:, calcrange], targets[:, calcrange])
 
     @abstractmethod
     def _values(self, outputs: Floats, targets: Floats) -> Floats:
@@ -51,7 +55,7 @@ class Misclassification(Metric):
         super().__init__({"Top1Misclass": "min"})
 
     def _values(self, outputs: Floats, targets: Floats) -> Floats:
-        return np.array([(outputs.argmax(axis=0) != targets.argmax(axis=0)).mean()], np.float32)
+        return np.array([1 - _is_right(outputs, targets).mean()], np.float32)
 
 
 class Accuracy(Metric):
@@ -61,14 +65,14 @@ class Accuracy(Metric):
         super().__init__({"Accuracy": "max"})
 
     def _values(self, outputs: Floats, targets: Floats) -> Floats:
-        return np.array([(outputs.argmax(axis=0) == targets.argmax(axis=0)).mean()], np.float32)
+        return np.array([_is_right(outputs, targets).mean()], np.float32)
 
 
 class TopKMisclassification(Metric):
     """Logistic loss, and shares of the columns whose class is not the best and not one of the best `k`.
 
     Classes with equal outputs share the places that are left, as in neon: of three that tie for the first
-    place, each has it with probability 1/3.
+    place, each has it with probability 1/3. The loss of a network that diverged is NaN.
 
     Args:
         k: number of classes, 1 or more.
@@ -84,10 +88,13 @@ class TopKMisclassification(Metric):
         self.k = k
 
     def _values(self, outputs: Floats, targets: Floats) -> Floats:
-        correct = (outputs * targets).sum(axis=0)  # the output of each column's target class
+        classes = targets.argmax(axis=0)
+        of_class = outputs[classes, np.arange(len(classes))]
+        correct = np.where(_predicts(outputs), of_class, np.float32(np.nan))
         better = (outputs > correct).sum(axis=0)
-        equal = (outputs == correct).sum(axis=0)
-        top1, topk = (1 - np.clip((places - better) / equal, 0, 1) for places in (1, self.k))
+        equal = (outputs == correct).sum(axis=0)  # at least 1, but 0 where there is no prediction
+        shares = (np.clip((places - better) / np.maximum(equal, 1), 0, 1) for places in (1, self.k))
+        top1, topk = (1 - np.where(equal > 0, share, 0) for share in shares)
         return np.array([-safe_log(correct).mean(), top1.mean(), topk.mean()], np.float32)
 
 
@@ -126,10 +133,22 @@ class PrecisionRecall(Metric):
         predicted = outputs
         if self.binarize:
             predicted = np.zeros_like(outputs)
-            predicted[outputs.argmax(axis=0), np.arange(outputs.shape[1])] = 1
+            predicted[outputs.argmax(axis=0), np.arange(outputs.shape[1])] = _predicts(outputs)
         true_positives = (predicted * targets).sum(axis=1)
         precision = true_positives / (predicted.sum(axis=1) + self.epsilon)
         recall = true_positives / (targets.sum(axis=1) + self.epsilon)
         self.outputs = np.stack([precision, recall], axis=1)
         means: Floats = self.outputs.mean(axis=0)
         return means
+
+
+def _predicts(outputs: Floats) -> npt.NDArray[np.bool_]:
+    """Return (columns,): whether the column's largest output is a finite number."""
+    is_finite: npt.NDArray[np.bool_] = np.isfinite(outputs.max(axis=0))
+    return is_finite
+
+
+def _is_right(outputs: Floats, targets: Floats) -> npt.NDArray[np.bool_]:
+    """Return (columns,): whether the column's largest output is of the target's class."""
+    is_same: npt.NDArray[np.bool_] = outputs.argmax(axis=0) == targets.argmax(axis=0)
+    return is_same & _predicts(outputs)

@@ -106,7 +106,7 @@ class Model:
             callbacks: any object with neon's six methods. Where it is a context manager too, training runs
                 inside it, so that it is closed when training raises. Where it has `should_stop() -> bool`,
                 it is asked after each minibatch and before each epoch; True ends the epoch there and
-                training after it.
+                training after it. An epoch that is cut short so is not counted: the next fit repeats it.
 
         Raises:
             ConfigurationError: the cost does not belong to the last layer.
@@ -124,16 +124,22 @@ class Model:
             while self.epoch_index < num_epochs and not self.finished and not should_stop():
                 self.nbatches = dataset.nbatches
                 callbacks.on_epoch_begin(self.epoch_index)
-                self._epoch_fit(dataset, callbacks, should_stop)
-                self._minibatches_are_done = True
+                is_whole = self._epoch_fit(dataset, callbacks, should_stop)
+                self._minibatches_are_done = is_whole
                 callbacks.on_epoch_end(self.epoch_index)
+                if not is_whole:
+                    break
                 self.epoch_index += 1
                 self._minibatches_are_done = False
             callbacks.on_train_end()
 
-    def _epoch_fit(self, dataset: DataSet, callbacks: FitCallbacks, should_stop: Callable[[], bool]) -> None:
-        """Train on the minibatches of one epoch and leave their mean cost in `total_cost`."""
-        epoch = self.epoch_index
+    def _epoch_fit(self, dataset: DataSet, callbacks: FitCallbacks, should_stop: Callable[[], bool]) -> bool:
+        """Train on the minibatches of one epoch and leave their mean cost in `total_cost`.
+
+        Returns:
+            Whether all are done; False after a stop before the last of them.
+        """
+        epoch, is_whole = self.epoch_index, True
         cost_sum, minibatches = 0.0, 0
         for minibatch, (x, t) in enumerate(dataset):
             callbacks.on_minibatch_begin(epoch, minibatch)
@@ -142,6 +148,7 @@ class Model:
             self.total_cost[...] = cost_sum
             callbacks.on_minibatch_end(epoch, minibatch)
             if should_stop():
+                is_whole = minibatches >= self.nbatches
                 break
         if not minibatches:
             raise DataError(
@@ -149,6 +156,7 @@ class Model:
                 "a generator, which can be iterated only once, will not do."
             )
         self.total_cost[...] = cost_sum / minibatches
+        return is_whole
 
     def _train_on(self, x: Floats, t: Floats) -> float:
         """Update the parameters by one minibatch, (features, columns) each; return its cost before that."""
@@ -213,7 +221,7 @@ class Model:
         """Return parameters, optimizer state, random state and position as plain values and array copies.
 
         The structure is neon's. `epoch_index` counts an epoch once its last minibatch is done, so that it is
-        right in callbacks at an epoch's end, and after training as well.
+        right in callbacks at an epoch's end, and after training as well; one that a stop cut short never.
 
         Args:
             keep_states: False leaves out the optimizer's state.
