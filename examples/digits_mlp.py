@@ -79,10 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model.fit(train_set, optimizer=optimizer, num_epochs=args.epochs, cost=cost, callbacks=callbacks)
 
     # how good is the best state?
-    model.load_params(FOLDER / "best.h5")
-    right = float(model.eval(valid_set, metric=Accuracy())[0])
     print(callbacks.summary())
-    print(f"held out     {100 * right:.1f} % of {valid_set.ndata} digits are right, in the best state")
+    saved = [
+        checkpoint.path for checkpoint in callbacks.run.checkpoints if checkpoint.path.endswith("best.h5")
+    ]
+    if saved:
+        model.load_params(saved[-1])
+    right = float(model.eval(valid_set, metric=Accuracy())[0])
+    print(f"held out     {100 * right:.1f} % of {valid_set.ndata} digits are right")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ LAYERS = (
 PLANNED = {"loops", "report", "relay", "distributed", "interrupt"}
 """Names on the map that have no code yet."""
 
-SCRIPTS = {"demo"}
+SCRIPTS = {"cli", "demo"}
 """Modules that use the package as its users do, by `from trainsignal import ...`."""
 
 FAMILIES = ("callbacks", "models", "loops", "distributed", "report", "relay")

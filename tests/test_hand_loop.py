@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
-from tests.support.runs import Sentence, hand_loop, quiet
+from tests.support.runs import Bare, Sentence, hand_loop, quiet
 from trainsignal import Callback, Callbacks
 from trainsignal.errors import RunStateError
 
@@ -214,3 +215,22 @@ def test_overridden_and_replaced_methods_of_the_container_drive_the_loop() -> No
     hand_loop(callbacks, epochs=1, minibatches=2)
     assert called == ["subclass 0", "instance 0", "instance 1"]
     assert sentence.text == "TEBbBbetC"
+
+
+def test_minibatch_of_which_the_loop_sets_no_cost_is_missing_and_in_no_mean() -> None:
+    callbacks = quiet(Bare())
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for batch in run.minibatches([1.0, None, 3.0]):
+                if batch is None:
+                    continue
+                run.cost = batch
+
+    costs = callbacks.callback_data["cost/train"][:]
+    assert np.isnan(costs).tolist() == [False, True, False]
+    assert costs[2] == 2.0
+
+
+def test_epochs_outside_a_run_are_refused() -> None:
+    with pytest.raises(RunStateError, match=r"inside `with callbacks\.training\(epochs\) as run:`"):
+        next(quiet().run.epochs())

@@ -59,6 +59,16 @@ def test_console_leaves_warnings_to_the_log_file_beside_a_progress_bar(
     assert "WARNING - careful" in (tmp_path / "log.txt").read_text()
 
 
+def test_variables_in_the_name_of_the_log_file_are_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNS", str(tmp_path))
+
+    configure_logging(options(log="$RUNS/log.txt"))
+
+    assert (tmp_path / "log.txt").exists()
+
+
 def test_second_call_replaces_the_first(tmp_path: Path) -> None:
     other = logging.NullHandler()
     LOGGER.addHandler(other)

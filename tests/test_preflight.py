@@ -417,3 +417,21 @@ def test_an_ability_that_the_model_has_by_a_method_passes() -> None:
         needs = (CanEvaluate,)
 
     check(Scorer(), model=type("Evaluating", (), {"eval": lambda self, dataset, metric: 0.0})())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("OnEpochEnd", "on_epoch_end"), ("shouldfire", "should_fire"), ("should_fired", "should_fire")],
+)
+def test_other_spellings_of_a_name_count_as_misspelt(wrong: str, right: str) -> None:
+    with pytest.raises(HandlerError, match=f"Did you mean '{right}'"):
+        check(type("Mine", (Callback,), {wrong: lambda self: None})())
+
+
+def test_a_gate_that_cannot_be_asked_is_refused() -> None:
+    class Gated(Callback):
+        def should_fire(self, time: int) -> bool:  # type: ignore[override]  # what the user got wrong
+            return True
+
+    with pytest.raises(HandlerError, match=r"should_fire\(self, callback_data, model, time, freq\)"):
+        check(Gated())

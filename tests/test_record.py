@@ -110,8 +110,8 @@ def test_full_disk_at_the_end_leaves_the_last_state_and_the_data_in_memory(
     with callbacks.training(1) as run:
         for _ in run.epochs():
             disk.is_full = True
-            run.cost = 1.0
-            list(run.minibatches("ab"))
+            for _ in run.minibatches("ab"):
+                run.cost = 1.0
     assert "callbacks.callback_data.save_as(path) saves it" in callbacks.run.problems[-1]
     disk.is_full = False
     callbacks.callback_data.save_as(tmp_path / "rescued.h5")

@@ -189,7 +189,7 @@ def test_a_signal_that_is_published_without_its_payload_says_what_is_missing() -
     bus.subscribe("restored", lambda path: None)
 
     with pytest.raises(HandlerError, match=r"restored was published without 'path', which .* wants"):
-        bus.publish(bus.signal("restored"), MODEL)
+        bus.signal("restored").send(MODEL)
 
 
 def test_wanted_payload_is_none_for_a_function_that_takes_all() -> None:

@@ -19,6 +19,8 @@ from trainsignal.errors import TrainSignalError
 from trainsignal.run import TrainingRun
 from trainsignal.shared_data import SharedData
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Bus",
     "Callback",

@@ -276,7 +276,16 @@ class Bus:
         return signal.connect_in(Band.FIRST if first else Band.AFTER, subscription)
 
     def publish(self, signal: TrainSignal, sender: object, **payload: Any) -> None:
-        """Send a signal with the common payload; errors get a note of who and where."""
+        """Send a signal with the common payload; errors get a note of who and where.
+
+        Raises:
+            ConfigurationError: the payload is not what the signal was declared to carry.
+        """
+        if payload.keys() != set(signal.spec.payload):
+            raise ConfigurationError(
+                f"{signal.name} carries ({', '.join(signal.spec.payload)}), and was published with "
+                f"({', '.join(payload)})"
+            )
         if signal.receivers and not signal.is_muted:
             for receiver in signal.receivers_for(sender):
                 deliver(receiver, sender, signal.spec.name, {**self.common, **payload}, self.clock)

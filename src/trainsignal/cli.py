@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import trainsignal
 from trainsignal.errors import TrainSignalError
 
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="trainsignal", description="An event bus for machine-learning training loops."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {trainsignal.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser(
         "demo",

@@ -22,6 +22,7 @@ class MinibatchCost:
         """
         self._model = model
         self._latest: float | None = None
+        self._is_told = False
         self.new_epoch()
 
     def new_epoch(self) -> None:
@@ -38,17 +39,23 @@ class MinibatchCost:
             cost = to_float(value)
         except TypeError as error:
             raise CostError(f"run.cost was set to something that is not one number: {error}") from error
-        self._latest = cost
+        self._latest, self._is_told = cost, True
         self._sum += cost
         self._count += 1
 
-    def get(self) -> float:
-        """Return what the loop set last, or else `model.cost.cost`.
+    def forget(self) -> None:
+        """Begin a minibatch of which the loop has said nothing yet."""
+        self._latest = None
+
+    def get(self) -> float | None:
+        """Return what the loop set for this minibatch, or else `model.cost.cost`.
+
+        None where the loop does set costs, but none for this minibatch.
 
         Raises:
-            CostError: there is neither, or it is not one number.
+            CostError: nobody ever set one, or it is not one number.
         """
-        if self._latest is not None:
+        if self._latest is not None or self._is_told:
             return self._latest
         try:
             return to_float(self._model.cost.cost)

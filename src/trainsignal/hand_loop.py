@@ -22,6 +22,7 @@ class Position(Protocol):
     epoch: int
     epochs_complete: int
     minibatches_per_epoch: int | None
+    has_begun: bool
     is_in_epoch: bool
 
     @property
@@ -37,6 +38,10 @@ class Position(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether the run has begun and has not been closed."""
+        ...
+
+    def forget_cost(self) -> None:
+        """Begin a minibatch of which no cost is known yet."""
         ...
 
     def should_stop(self, at: Boundary = "minibatch") -> bool:
@@ -73,6 +78,8 @@ def epochs(run: Position, driver: Driver) -> Generator[int]:
 
     A second iterator goes on where an abandoned one was.
     """
+    if not run.has_begun:
+        raise RunStateError("run.epochs() belongs inside `with callbacks.training(epochs) as run:`")
     close_epoch(run, driver)
     while (
         (run.total_epochs is None or run.epochs_complete < run.total_epochs)
@@ -102,6 +109,7 @@ def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Gen
     for batch in batches:
         _check_in_epoch(run)
         close_minibatch(run, driver)  # of another loader, stepped in turns with this one
+        run.forget_cost()
         driver.on_minibatch_begin(run.epoch, run.epoch_minibatches)
         yield batch
         close_minibatch(run, driver)

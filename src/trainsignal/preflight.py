@@ -18,7 +18,8 @@ from trainsignal.order import run_order
 NEARLY_A_HOOK = 0.91
 """Likeness from which on a name counts as misspelt: `on_epoch_edn` does, other libraries' hooks do not."""
 
-_HOOK_NAMES = tuple(hook.method for hook in HOOKS)
+_GATE = "should_fire"
+_NAMES = (*(hook.method for hook in HOOKS), _GATE)
 
 
 def check_wiring(callbacks: Sequence[Callback], model: object, epochs: int | None) -> None:
@@ -80,26 +81,36 @@ def _check_hooks(callback: Callback) -> None:
     """Refuse names that look like misspelt hooks, and hooks that cannot take what they will be given."""
     name = type(callback).__name__
     for attribute in dir(callback):
-        if not attribute.startswith("on") or attribute in _HOOK_NAMES:
+        if attribute in _NAMES or not attribute.lower().startswith(("on", "should")):
             continue
-        near = difflib.get_close_matches(attribute, _HOOK_NAMES, n=1, cutoff=NEARLY_A_HOOK)
+        near = [name for name in _NAMES if _bare(name) == _bare(attribute)]
+        near += difflib.get_close_matches(attribute, _NAMES, n=1, cutoff=NEARLY_A_HOOK)
         if near and callable(inspect.getattr_static(callback, attribute)):
             raise HandlerError(
                 f"{name}.{attribute} is never called: there is no such hook. Did you mean {near[0]!r}?"
             )
     for hook in HOOKS:
-        if not hook.is_overridden(callback):
-            continue
-        arguments = ("callback_data", "model", *hook.arguments)
-        try:
-            inspect.signature(getattr(callback, hook.method)).bind(*arguments)
-        except TypeError as error:
-            raise HandlerError(
-                f"{name}.{hook.method} cannot be called with ({', '.join(arguments)}): {error}. "
-                f"Write def {hook.method}(self, {', '.join(arguments)})."
-            ) from error
-        except ValueError:  # a builtin that does not tell its parameters
-            continue
+        if hook.is_overridden(callback):
+            _check_call(callback, hook.method, ("callback_data", "model", *hook.arguments))
+    _check_call(callback, _GATE, ("callback_data", "model", "time", "freq"))
+
+
+def _check_call(callback: Callback, method: str, arguments: tuple[str, ...]) -> None:
+    """Refuse a method that cannot be called with these positional arguments."""
+    try:
+        inspect.signature(getattr(callback, method)).bind(*arguments)
+    except TypeError as error:
+        raise HandlerError(
+            f"{type(callback).__name__}.{method} cannot be called with ({', '.join(arguments)}): {error}. "
+            f"Write def {method}(self, {', '.join(arguments)})."
+        ) from error
+    except ValueError:  # a builtin that does not tell its parameters
+        return
+
+
+def _bare(name: str) -> str:
+    """Return what is left of a name whatever its spelling: of `OnEpochEnd` the same as of `on_epoch_end`."""
+    return name.lower().replace("_", "")
 
 
 def _check_names(callbacks: Iterable[Callback]) -> None:

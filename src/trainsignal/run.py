@@ -126,17 +126,23 @@ class TrainingRun:
     # What callbacks and loops ask for (`callback.RunLink`).
 
     @property
-    def cost(self) -> float:
-        """Cost of the current minibatch: what the loop set last, or else `model.cost.cost`.
+    def cost(self) -> float | None:
+        """Cost of the current minibatch: what the loop set, or else `model.cost.cost`.
+
+        None where the loop sets costs, but none for this minibatch, as when it skips a bad batch.
 
         Raises:
-            CostError: nobody set it, or it is not one number.
+            CostError: nobody ever set one, or it is not one number.
         """
         return self._cost.get()
 
     @cost.setter
     def cost(self, value: object) -> None:
         self._cost.set(value)
+
+    def forget_cost(self) -> None:
+        """Begin a minibatch of a hand-written loop, of which it has set no cost yet."""
+        self._cost.forget()
 
     @property
     def epoch_cost(self) -> float | None:

@@ -31,8 +31,8 @@ class RunLink(Protocol):
     minibatches_complete: int
 
     @property
-    def cost(self) -> float:
-        """Cost of the current minibatch."""
+    def cost(self) -> float | None:
+        """Cost of the current minibatch; None where the loop set none."""
         ...
 
     @property

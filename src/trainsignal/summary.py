@@ -31,6 +31,7 @@ def summarize(run: TrainingRun, receivers: Iterable[Receiver], output_file: str 
     newest = {one.path: one for one in run.checkpoints if Path(one.path).exists()}
     lines += [f"checkpoint   {one.path} (epoch {one.epoch})" for one in newest.values()]
     lines += [f"problem      {problem}" for problem in run.problems]
+    lines += [f"problem      {one.name} failed {one.failures} times" for one in receivers if one.failures]
     return "\n".join(lines)
 
 
@@ -47,7 +48,8 @@ def _ending(run: TrainingRun) -> str:
 
 def _progress(run: TrainingRun) -> str:
     asked = "" if run.total_epochs is None else f" of {run.total_epochs}"
-    return f"epochs       {run.epochs_complete}{asked}, {run.minibatches_complete} minibatches"
+    done = run.minibatches_complete + (run.epoch_minibatches if run.is_in_epoch else 0)
+    return f"epochs       {run.epochs_complete}{asked}, {done} minibatches"
 
 
 def _best_values(data: SharedData) -> list[str]:

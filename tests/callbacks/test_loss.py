@@ -119,3 +119,18 @@ def test_epoch_that_has_no_row_in_the_series_is_refused() -> None:
 
     with pytest.raises(FrequencyError, match="epoch 2 has no row in a series that was begun with"):
         fit(model, callbacks, 4)
+
+
+def test_subclass_may_make_the_datasets_itself() -> None:
+    class Own(LossCallback):
+        def on_train_begin(self, callback_data: Any, model: Any, epochs: int) -> None:
+            callback_data.create_dataset("cost/loss", (epochs,))
+            callback_data.create_dataset("time/loss", (epochs,))
+
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(Own(tiny_set()))
+
+    fit(model, callbacks, 2)
+
+    assert (callbacks.callback_data["cost/loss"][:] > 0).all()

@@ -241,3 +241,43 @@ def test_kernel_without_widgets_is_given_the_bar_of_a_terminal(monkeypatch: pyte
 
     assert "\r" in stream.getvalue()
     assert stream.getvalue().count("2.00 cost") >= 1
+
+
+class Broken(Terminal):
+    """A stream that fails from the given write on, as a full disk or a pipe without a reader."""
+
+    def __init__(self, good_writes: int, error: Exception, *, is_terminal: bool) -> None:
+        super().__init__()
+        self.left, self.error, self.is_terminal = good_writes, error, is_terminal
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+    def write(self, text: str) -> int:
+        if self.left == 0:
+            raise self.error
+        self.left -= 1
+        return super().write(text)
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "error"),
+    [
+        (True, OSError(28, "No space left")),
+        (True, BrokenPipeError()),
+        (False, OSError(28, "No space left")),
+        (False, ValueError("closed file")),  # in a terminal tqdm keeps this one to itself
+    ],
+)
+@pytest.mark.parametrize("good_writes", [0, 1, 5])
+def test_stream_that_fails_ends_the_bar_and_not_the_training(
+    is_terminal: bool, good_writes: int, error: Exception
+) -> None:
+    stream = Broken(good_writes, error, is_terminal=is_terminal)
+    callbacks = with_bar(stream, clock=FakeClock())
+
+    train(callbacks, FakeClock(), epochs=12)
+
+    assert callbacks.run.exit_reason == "completed"
+    assert len(callbacks.run.problems) == 1
+    assert "the progress bar cannot be drawn any more" in callbacks.run.problems[0]

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.support.runs import FakeClock, quiet, six_calls
+from tests.support.runs import FakeClock, hand_loop, quiet, six_calls
 from trainsignal import Callbacks, RunTimerCallback
 
 
@@ -44,3 +44,17 @@ def test_clock_is_the_wall_clock_where_none_is_given() -> None:
     before = time.time()
     six_calls(callbacks)
     assert before <= callbacks.callback_data["time/train/start_time"][0] <= time.time()
+
+
+def test_end_is_there_for_callbacks_that_read_it_at_train_end() -> None:
+    ends: list[float] = []
+    callbacks = quiet()
+    callbacks.callbacks = [RunTimerCallback(clock=iter([1.0, 2.0, 3.0]).__next__)]
+    callbacks.bus.subscribe(
+        "train_end", lambda callback_data: ends.append(callback_data["time/train/end_time"][0])
+    )
+
+    hand_loop(callbacks)
+
+    assert ends == [2.0]
+    assert callbacks.callback_data["time/train/end_time"][0] == 2.0

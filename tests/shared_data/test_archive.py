@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainsignal.errors import ArchiveError, ArchiveLockedError, ConfigurationError, RunStateError
-from trainsignal.shared_data.archive import Archive, resolved, save_image
+from trainsignal.shared_data.archive import Archive, save_image
 
 
 def publish_if_due(archive: Archive) -> bool:
@@ -57,16 +57,16 @@ def names(folder: Path) -> list[str]:
 
 def test_nothing_is_touched_before_the_claim(tmp_path: Path) -> None:
     (tmp_path / "run.h5").write_text("old")
-    (tmp_path / ".run.h5.1.tmp").write_text("stale")
+    (tmp_path / ".run.h5.99999999.tmp").write_text("stale")
     archive = Archive(tmp_path / "run.h5", Image())
     assert not publish_if_due(archive)
     archive.release()
-    assert names(tmp_path) == [".run.h5.1.tmp", "run.h5"]
+    assert names(tmp_path) == [".run.h5.99999999.tmp", "run.h5"]
 
 
 def test_claiming_locks_and_removes_what_a_killed_run_left(tmp_path: Path) -> None:
     (tmp_path / "run.h5").write_text("old")
-    (tmp_path / ".run.h5.1.tmp").write_text("stale")
+    (tmp_path / ".run.h5.99999999.tmp").write_text("stale")
     archive = claimed(tmp_path / "run.h5")
     archive.claim()
     assert names(tmp_path) == ["run.h5", "run.h5.lock"]
@@ -84,10 +84,10 @@ def test_publishing_without_a_claim_is_refused(tmp_path: Path) -> None:
 
 
 def test_leftovers_that_cannot_be_removed_leave_the_path_unclaimed(tmp_path: Path) -> None:
-    (tmp_path / ".run.h5.1.tmp").mkdir()
+    (tmp_path / ".run.h5.99999999.tmp").mkdir()
     with pytest.raises(ArchiveError, match="cannot claim"):
         claimed(tmp_path / "run.h5")
-    assert names(tmp_path) == [".run.h5.1.tmp"]
+    assert names(tmp_path) == [".run.h5.99999999.tmp"]
 
 
 def test_a_folder_that_does_not_exist_is_told_at_the_claim(tmp_path: Path) -> None:
@@ -218,8 +218,9 @@ def test_home_variables_and_links_are_followed(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("RUN", "seven")
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert resolved("~/link/$RUN.h5") == tmp_path.resolve() / "real" / "seven.h5"
-    assert resolved(Path("~/x.h5")) == tmp_path.resolve() / "x.h5"
+    assert Archive("~/link/$RUN.h5", Image()).path == tmp_path.resolve() / "real" / "seven.h5"
+    save_image(Image(), Path("~/link/$RUN.h5"))
+    assert names(tmp_path / "real") == ["seven.h5"]
 
 
 def test_a_link_to_the_archive_stays_a_link_and_shares_its_lock(tmp_path: Path) -> None:

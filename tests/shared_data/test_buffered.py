@@ -144,6 +144,24 @@ def test_what_can_be_assigned_to_a_row_and_how_it_is_stored_is_as_in_h5py(
     assert repr(outcome_of(lambda: assign(ours))) == repr(outcome_of(lambda: assign(theirs)))
 
 
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i4", ">i4", "i8", "u8", "?", "f2", "f4"])
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("number", [-1.5, 300.7, 7e4, 1e30, np.nan, np.inf], ids=repr)
+def test_a_number_too_large_for_the_type_is_refused_or_stored_as_by_h5py(
+    dtype: str, kind: type[float], number: float
+) -> None:
+    ours, theirs = SharedData(), plain_file()
+
+    def assigned(file: Any) -> Any:
+        dataset = file.create_dataset("x", (2,), dtype)
+        dataset[0] = 1  # so that there is a window
+        with np.errstate(all="ignore"):
+            dataset[1] = kind(number)
+        return dataset[1]
+
+    assert repr(outcome_of(lambda: assigned(ours))) == repr(outcome_of(lambda: assigned(theirs)))
+
+
 def test_a_number_too_large_becomes_infinite_without_a_warning_as_in_h5py(shared: SharedData) -> None:
     dataset = shared.create_dataset("x", (2, 3), "f4")
     dataset[1] = np.array([1e300, 0.0, -1e300])

@@ -439,3 +439,50 @@ def test_flush_hands_an_error_of_publishing_to_who_wants_it(
 
     assert len(told) == 1
     shared.close()
+
+
+# -- closed too early ------------------------------------------------------------------------------------
+
+EARLY: dict[str, Any] = {
+    "path": lambda file, group, dataset: file["cost/train"],
+    "path in a group": lambda file, group, dataset: group["train"],
+    "row in the window": lambda file, group, dataset: dataset.__setitem__(0, 2.0),
+    "row beyond the end": lambda file, group, dataset: dataset.__setitem__(9, 2.0),
+    "read": lambda file, group, dataset: dataset[0],
+}
+
+
+@pytest.mark.parametrize("use", EARLY.values(), ids=EARLY)
+def test_what_is_used_after_close_fails_with_h5pys_words_and_a_note_that_says_why(use: Any) -> None:
+    shared = SharedData()
+    series = shared.create_series("cost/train", 3)
+    group, series[0] = shared["cost"], 1.0
+    assert shared["cost/train"][0] == group["train"][0] == 1.0
+    shared.close()
+    with pytest.raises((KeyError, RuntimeError, ValueError), match="identifier") as caught:
+        use(shared, group, series)
+    assert "the shared data was closed" in caught.value.__notes__[0]
+
+
+def test_a_path_that_is_missing_from_an_open_file_has_no_such_note() -> None:
+    with pytest.raises(KeyError) as caught:
+        SharedData()["cost/train"]
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_after_an_early_close_the_archive_is_whole_and_release_and_close_do_nothing(
+    tmp_path: Path, path: Path
+) -> None:
+    shared = SharedData(path)
+    shared.claim()
+    shared.create_series("x", 2)[0] = 1.0
+    shared.close()
+    shared.release()
+    shared.close()
+    assert not shared.publish_if_due()
+    with pytest.raises(RunStateError, match="not claimed"):
+        shared.publish()
+    shared.claim()
+    shared.close()
+    assert names(tmp_path) == ["run.h5"]
+    np.testing.assert_array_equal(read(path, "x"), [1, np.nan])

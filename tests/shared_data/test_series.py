@@ -25,18 +25,18 @@ from trainsignal.shared_data.series import free_key, layout
 def test_chunks_hold_16_kib_or_what_a_short_run_needs(
     rows: int | None, columns: tuple[int, ...], dtype: str, chunks: tuple[int, ...]
 ) -> None:
-    assert layout(rows, columns, dtype).chunks == chunks
+    assert layout(rows, columns, dtype)["chunks"] == chunks
 
 
 @pytest.mark.parametrize(("rows", "planned"), [(None, 0), (0, 0), (5, 5), (2**22, 2**22), (2**22 + 1, 0)])
 def test_only_a_length_worth_planning_is_planned(rows: int | None, planned: int) -> None:
     plan = layout(rows, (3,), "f4")
-    assert (plan.shape, plan.maxshape) == ((planned, 3), (None, 3))
+    assert (plan["shape"], plan["maxshape"]) == ((planned, 3), (None, 3))
 
 
 def test_missing_is_nan_where_the_type_knows_it() -> None:
-    assert math.isnan(layout(1, (), "f2").fillvalue)
-    assert layout(1, (), "i4").fillvalue == 0
+    assert math.isnan(layout(1, (), "f2")["fillvalue"])
+    assert layout(1, (), "i4")["fillvalue"] == 0
 
 
 def test_a_number_is_found_that_is_free() -> None:

@@ -54,9 +54,11 @@ class LossCallback(Callback):
         self.label = label
         self.writes = (keys.Numbered(keys.loss(label)), keys.Numbered(keys.loss_time(label)))
         self._clock = clock
+        self._axis: Frequency = epoch_freq
+        self._cost_key, self._time_key = keys.loss(label), keys.loss_time(label)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        self._axis: Frequency = self.epoch_freq  # of the series, whatever changes later
+        self._axis = self.epoch_freq  # of the series, whatever changes later
         rows = firings(self._axis, epochs)
         axis = keys.epoch_axis(self._axis)
         cost_key, time_key = self.writes

@@ -48,12 +48,14 @@ class MetricCallback(Callback):
         self.eval_set = eval_set
         self.metric = metric
         self.writes = tuple(keys.Numbered(keys.metric(name)) for name in names)
+        self._axis: Frequency = epoch_freq
+        self._keys: list[str] = [str(key) for key in self.writes]
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        self._axis: Frequency = self.epoch_freq  # of the series, whatever changes later
+        self._axis = self.epoch_freq  # of the series, whatever changes later
         rows = firings(self._axis, epochs)
         directions = getattr(self.metric, "directions", {})
-        self._keys: list[str] = []
+        self._keys = []
         for name, key in zip(self.metric.metric_names, self.writes, strict=True):
             axis = keys.epoch_axis(self._axis)
             if name in directions:
@@ -62,6 +64,11 @@ class MetricCallback(Callback):
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         values = host_array(model.eval(self.eval_set, metric=self.metric)).reshape(-1)
+        if len(values) != len(self._keys):
+            raise ConfigurationError(
+                f"{type(self.metric).__name__} gave {len(values)} values for its metric_names "
+                f"{self.metric.metric_names!r}"
+            )
         row = row_of(self._axis, epoch)
         for key, value in zip(self._keys, values, strict=True):
             callback_data[key][row] = value

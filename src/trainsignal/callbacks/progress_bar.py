@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Any, TextIO
@@ -56,28 +56,19 @@ class ProgressBarCallback(Callback):
         self._chosen_stream = stream
         self._clock = clock
         self._line: Any = None
+        self._is_broken = False
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        self._line = None
+        self._line, self._is_broken = None, False
 
     def on_epoch_begin(self, callback_data: SharedData, model: Any, epoch: int) -> None:
-        total = run_of(self).minibatches_per_epoch
-        stream = sys.stdout if self._chosen_stream is None else self._chosen_stream
-        if stream is None:  # as under pythonw, which has no standard output
-            return
-        in_kernel = "ipykernel" in sys.modules and self._chosen_stream is None
-        if in_kernel and find_spec("ipywidgets"):
-            from tqdm.notebook import tqdm as notebook_tqdm
-
-            self._line = _moving(notebook_tqdm, epoch, total, stream)
-        elif in_kernel or stream.isatty():
-            from tqdm.std import tqdm  # slow to import, and needed in a terminal alone
-
-            self._line = _moving(tqdm, epoch, total, stream)
-        else:
-            self._line = PlainLine(epoch, total, stream)
         self._began = self._drawn = self._clock()
         self._done = 0
+        stream = sys.stdout if self._chosen_stream is None else self._chosen_stream
+        if stream is None or self._is_broken:  # under pythonw there is no standard output
+            return
+        with self._giving_up_on_errors():
+            self._line = self._new_line(epoch, stream)
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
         if self._line is None:  # the epoch began unseen, at another frequency
@@ -86,8 +77,7 @@ class ProgressBarCallback(Callback):
         now = self._clock()
         if now - self._drawn >= self.update_thresh_s:
             self._drawn = now
-            self._show(callback_data)
-            self._line.refresh()
+            self._show(callback_data, ends=False)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         if self._line is None:
@@ -97,32 +87,56 @@ class ProgressBarCallback(Callback):
             name = f"{loss['costnm']} Loss".lstrip()
             self._line.loss_text = f" [{name} {loss['cost']:.2f}, {loss['time']:.2f}s]"
         self._done = run_of(self).epoch_minibatches
-        self._show(callback_data)
-        self._line.total = self._done  # known now, whatever was announced
         self._line.dynamic_ncols = self._line.ncols = None  # the last drawing may wrap
-        self._end_line()
+        self._show(callback_data, ends=True, total=self._done)  # known now, whatever was announced
 
     def on_run_closed(
         self, callback_data: SharedData, model: Any, reason: ExitReason, error: BaseException | None
     ) -> None:
         if self._line is not None:  # the epoch was cut short
-            self._show(callback_data)
-            self._end_line()
+            self._show(callback_data, ends=True)
 
-    def _show(self, callback_data: SharedData) -> None:
-        """Give the line what it shows."""
+    def _show(self, callback_data: SharedData, *, ends: bool, total: int | None = None) -> None:
+        """Draw the line; `ends`: for the last time."""
         line, run = self._line, run_of(self)
-        line.n, line.total = self._done, run.minibatches_per_epoch  # a loader may have told meanwhile
-        line.elapsed_s = self._clock() - self._began
-        if not self._done:
-            return
+        line.n, line.elapsed_s = self._done, self._clock() - self._began
+        line.total = total or run.minibatches_per_epoch  # a loader may have told meanwhile
         with contextlib.suppress(KeyError, IndexError):  # nobody writes it, or not at this minibatch
-            cost = callback_data[keys.TRAIN_COST][run.minibatches_complete + self._done - 1]
-            line.cost_text = f", {cost:.2f} cost"
+            if self._done:
+                cost = callback_data[keys.TRAIN_COST][run.minibatches_complete + self._done - 1]
+                line.cost_text = f", {cost:.2f} cost"
+        with self._giving_up_on_errors():
+            if ends:
+                line.close()
+            else:
+                line.refresh()
+        if ends:
+            self._line = None
 
-    def _end_line(self) -> None:
-        self._line.close()
-        self._line = None
+    def _new_line(self, epoch: int, stream: TextIO) -> Any:
+        """Return what can be drawn on the stream."""
+        total = run_of(self).minibatches_per_epoch
+        in_kernel = "ipykernel" in sys.modules and self._chosen_stream is None
+        if in_kernel and find_spec("ipywidgets"):
+            from tqdm.notebook import tqdm as notebook_tqdm
+
+            return _moving(notebook_tqdm, epoch, total, stream)
+        if in_kernel or stream.isatty():
+            from tqdm.std import tqdm  # slow to import, and needed in a terminal alone
+
+            return _moving(tqdm, epoch, total, stream)
+        return PlainLine(epoch, total, stream)
+
+    @contextlib.contextmanager
+    def _giving_up_on_errors(self) -> Generator[None]:
+        """Tell of a full disk, a reader that has gone or a closed file, and draw no more."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            run_of(self).report(f"the progress bar cannot be drawn any more: {error}. Training goes on.")
+            if self._line is not None:
+                self._line.disable = True  # tqdm would try again when it is collected
+            self._line, self._is_broken = None, True
 
 
 class PlainLine:
@@ -139,6 +153,7 @@ class PlainLine:
         self.n, self.total, self.elapsed_s = 0, total, 0.0
         self.cost_text = self.loss_text = ""
         self.ncols = self.dynamic_ncols = None
+        self.disable = False
         self._epoch = epoch
         self._stream = stream
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,8 +36,11 @@ class RunTimerCallback(Callback):
             callback_data.create_series(key, 1, dtype="f8", attributes={keys.UNITS: "seconds"})
         callback_data[keys.TRAIN_START][0] = self._clock()
 
+    def on_train_end(self, callback_data: SharedData, model: Any) -> None:
+        callback_data[keys.TRAIN_END][0] = self._clock()
+
     def on_run_closed(
         self, callback_data: SharedData, model: Any, reason: ExitReason, error: BaseException | None
     ) -> None:
-        if keys.TRAIN_END in callback_data:
+        if keys.TRAIN_END in callback_data and math.isnan(callback_data[keys.TRAIN_END][0]):
             callback_data[keys.TRAIN_END][0] = self._clock()

@@ -32,15 +32,19 @@ class TrainCostCallback(Callback):
         if not is_int(wsz) or wsz < 1:
             raise ConfigurationError(f"wsz={wsz!r}: expected the number of costs to average, at least 1")
         self.wsz = int(wsz)
+        self._costs: deque[float] = deque(maxlen=self.wsz)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
         rows = callback_data[keys.CONFIG].attrs.get(keys.TOTAL_MINIBATCHES)
         callback_data.create_series(
             keys.TRAIN_COST, rows, attributes={keys.TIME_MARKERS: keys.PER_MINIBATCH, keys.DIRECTION: "min"}
         )
-        self._costs: deque[float] = deque(maxlen=self.wsz)
+        self._costs.clear()
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
         run, costs = run_of(self), self._costs
-        costs.append(run.cost)
+        cost = run.cost
+        if cost is None:  # the loop said nothing of this minibatch: its row stays missing
+            return
+        costs.append(cost)
         callback_data[keys.TRAIN_COST][run.minibatches_complete + minibatch] = sum(costs) / len(costs)

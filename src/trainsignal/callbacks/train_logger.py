@@ -36,7 +36,8 @@ class TrainLoggerCallback(Callback):
             cost = callback_data[keys.TRAIN_COST][run.minibatches_complete + minibatch]
         except (KeyError, IndexError):  # nobody writes it, or not at this minibatch
             cost = run.cost
-        _logger.info("Epoch %d Minibatch %d complete. Train cost: %f", epoch, minibatch, cost)
+        told = "unknown" if cost is None else f"{cost:f}"
+        _logger.info("Epoch %d Minibatch %d complete. Train cost: %s", epoch, minibatch, told)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         parts = [f"Epoch {epoch} complete."]

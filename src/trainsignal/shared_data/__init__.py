@@ -3,6 +3,6 @@
 from trainsignal.shared_data.buffered import BufferedDataset
 from trainsignal.shared_data.file import SharedData
 from trainsignal.shared_data.group import SharedGroup
-from trainsignal.shared_data.subscriptions import SeriesHandler, Stamp, Subscription
+from trainsignal.shared_data.store import SeriesHandler, SeriesSubscription, Stamp
 
-__all__ = ["BufferedDataset", "SeriesHandler", "SharedData", "SharedGroup", "Stamp", "Subscription"]
+__all__ = ["BufferedDataset", "SeriesHandler", "SeriesSubscription", "SharedData", "SharedGroup", "Stamp"]

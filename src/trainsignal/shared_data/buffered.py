@@ -14,19 +14,22 @@ import numpy as np
 import numpy.typing as npt
 
 from trainsignal.shared_data.indices import is_tuple, normal_index
-from trainsignal.shared_data.lowlevel import grows_by_assignment, identity_of, is_virtual
+from trainsignal.shared_data.store import identity_of
 
 if TYPE_CHECKING:
     from trainsignal.shared_data.file import SharedData
-    from trainsignal.shared_data.store import Store
-    from trainsignal.shared_data.subscriptions import Subscription
+    from trainsignal.shared_data.store import SeriesSubscription, Store
 
 WINDOW_BYTES: Final = 64 * 1024
 """At most so many bytes of a dataset are held in its window."""
 
+_h5py: Any = h5py  # h5py-stubs do not know all of it
 _NO_ROWS: Final[npt.NDArray[Any]] = np.empty(0)
-_SCALARS: Final[frozenset[type[Any]]] = frozenset((float, int, np.float32, np.float64))
-"""Values that NumPy's assignment converts just as h5py's does."""
+_SCALARS: Final[frozenset[type[Any]]] = frozenset((float, int))
+"""Values that NumPy's assignment converts just as h5py does, whatever the dataset holds."""
+
+_FLOAT_SCALARS: Final[frozenset[type[Any]]] = _SCALARS | {np.float32, np.float64}
+"""The same where it holds floats. In integers, NumPy refuses what is too large, and h5py stores something."""
 
 
 class BufferedDataset(h5py.Dataset):
@@ -45,13 +48,17 @@ class BufferedDataset(h5py.Dataset):
     def __init__(self, raw_id: Any, store: Store) -> None:
         super().__init__(raw_id)
         self._store = store
-        self._plain = h5py.Dataset(raw_id)
+        self._plain: Any = _h5py.Dataset(raw_id)  # whose use leaves the window alone
         self._identity = identity_of(raw_id)
-        self._grows = grows_by_assignment(raw_id)
-        self._is_virtual = is_virtual(raw_id)
-        self._dtype = self._plain.dtype
+        self._dtype: np.dtype[Any] = self._plain.dtype
         self._ndim = len(self._plain.shape or ())  # the shape of an empty (null) dataset is None
+        creation = raw_id.get_create_plist()
+        self._is_virtual = creation.get_layout() == _h5py.h5d.VIRTUAL
         self._has_rows = self._ndim > 0 and self._dtype.kind in "biuf" and not self._is_virtual
+        # Both are stored with the dataset, so a series that was copied or read from an archive grows on.
+        has_chosen_fill = creation.fill_value_defined() == _h5py.h5d.FILL_VALUE_USER_DEFINED
+        self._grows = has_chosen_fill and (self._plain.maxshape or ())[:1] == (None,)
+        self._scalars = _FLOAT_SCALARS if self._dtype.kind == "f" else _SCALARS
         # The window: rows _start to _start + _used of the dataset exist, up to _start + _room may be written.
         self._values = _NO_ROWS
         self._start = 0
@@ -59,18 +66,13 @@ class BufferedDataset(h5py.Dataset):
         self._room = 0
         self._is_dirty = False
         self._glanced = -2  # the row that was last read from outside a window with unwritten rows
-        self._receivers: tuple[Subscription, ...] | Literal["unknown"] = ()
-        self.question_receivers()
-
-    # -- h5py's interface ------------------------------------------------------------------------------
+        self._receivers: tuple[SeriesSubscription, ...] | Literal["unknown"] = ()
+        self.look_up_anew()
 
     @property
     def id(self) -> Any:
         """The low-level identifier; asking for it writes back, for its holder may read or write anything."""
-        if self._is_virtual:
-            self._store.settle()  # its data is that of other datasets
-        else:
-            self.settle()
+        (self._store if self._is_virtual else self).settle()  # the data of a virtual one is that of others
         return self._id
 
     @property
@@ -87,12 +89,12 @@ class BufferedDataset(h5py.Dataset):
     def dims(self) -> Any:
         """The dimension scales, which h5py hands out as its own, unbuffered objects."""
         self._store.settle()
-        return super().dims  # type: ignore[misc]  # unknown to h5py-stubs
+        return self._plain.dims
 
     def flush(self) -> None:
         """Write back, then have HDF5 flush this dataset."""
         self.write_back()
-        super().flush()  # type: ignore[misc]  # unknown to h5py-stubs
+        self._plain.flush()
 
     def __getitem__(self, args: Any, new_dtype: Any = None) -> Any:
         """Read; a row that lies in the window without touching HDF5."""
@@ -105,7 +107,7 @@ class BufferedDataset(h5py.Dataset):
 
     def __setitem__(self, args: Any, val: Any) -> None:
         """Write; a row that lies in the window without touching HDF5. Then tell who subscribed."""
-        if type(args) is int and type(val) in _SCALARS:
+        if type(args) is int and type(val) in self._scalars:
             place = args - self._start
             if 0 <= place < self._room:
                 self._is_dirty = True
@@ -116,8 +118,6 @@ class BufferedDataset(h5py.Dataset):
                     self._notify(self._values[place])
                 return
         self._write(normal_index(args, self._ndim), val)
-
-    # -- what the store asks ---------------------------------------------------------------------------
 
     def write_back(self) -> None:
         """Write the window into HDF5 if it holds anything new; it stays valid."""
@@ -137,11 +137,9 @@ class BufferedDataset(h5py.Dataset):
             self._values = _NO_ROWS
             self._store.buffered.pop(self._identity, None)
 
-    def question_receivers(self) -> None:
-        """Look up anew who subscribed before notifying again; links or subscriptions may have changed."""
-        self._receivers = "unknown" if self._store.has_subscriptions else ()
-
-    # -- the other ways to read and write --------------------------------------------------------------
+    def look_up_anew(self) -> None:
+        """Forget who subscribed, until somebody is to be told; links or subscriptions may have changed."""
+        self._receivers = "unknown" if self._store.subscriptions else ()
 
     def _read(self, args: Any, new_dtype: Any) -> Any:
         if new_dtype is None and self._is_row(args):
@@ -165,7 +163,7 @@ class BufferedDataset(h5py.Dataset):
 
     def _write(self, args: Any, value: Any) -> None:
         if self._is_row(args):
-            row = value if type(value) in _SCALARS else self._as_row(value)
+            row = value if type(value) in self._scalars else self._as_row(value)
             in_window = 0 <= args - self._start < self._room
             if row is not None and (in_window or self._move_window(args, to_write=True)):
                 place = args - self._start
@@ -198,7 +196,11 @@ class BufferedDataset(h5py.Dataset):
     def _move_window(self, row: int, *, to_write: bool) -> bool:
         """Have the window hold `row`; return False, with no window, if it does not exist or is too long."""
         self.settle()
-        rows, *columns = self._plain.shape
+        try:
+            rows, *columns = self._plain.shape
+        except RuntimeError as error:
+            self._store.explain(error)
+            raise
         capacity = WINDOW_BYTES // max(1, math.prod(columns) * self._dtype.itemsize)
         if not capacity or (row >= rows and not (to_write and self._grows)):
             return False
@@ -206,8 +208,7 @@ class BufferedDataset(h5py.Dataset):
         used = max(0, min(rows - start, capacity))
         values = self._plain[start : start + used]
         if self._grows:
-            fill = self._plain.fillvalue  # type: ignore[attr-defined]  # unknown to h5py-stubs
-            missing = np.full((capacity - used, *columns), fill, self._dtype)
+            missing = np.full((capacity - used, *columns), self._plain.fillvalue, self._dtype)
             values = np.concatenate((values, missing), dtype=self._dtype)
         # The room last, for the window is valid from then on, should a signal interrupt us.
         self._store.buffered[self._identity] = self
@@ -237,4 +238,6 @@ class BufferedDataset(h5py.Dataset):
         if self._receivers == "unknown":
             self._receivers = self._store.receivers_of(self._identity)
         if self._receivers:
-            self._store.notify(self._receivers, stored)
+            stamp = self._store.position()
+            for subscription in self._receivers:
+                subscription.tell(stored, stamp)

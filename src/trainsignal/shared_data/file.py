@@ -6,19 +6,19 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import h5py
 import numpy.typing as npt
 
-from trainsignal.errors import ArchiveError, WiringError
+from trainsignal.errors import ArchiveError
 from trainsignal.shared_data.archive import Archive, save_image
 from trainsignal.shared_data.buffered import BufferedDataset
 from trainsignal.shared_data.group import SharedGroup
-from trainsignal.shared_data.lowlevel import image_bytes, new_image_id
 from trainsignal.shared_data.series import free_key, layout
-from trainsignal.shared_data.store import Store
-from trainsignal.shared_data.subscriptions import SeriesHandler, Stamp, Subscription
+from trainsignal.shared_data.store import SeriesHandler, SeriesSubscription, Stamp, Store
+
+_h5py: Any = h5py  # h5py-stubs do not know all of it
 
 
 class SharedData(SharedGroup, h5py.File):
@@ -45,9 +45,10 @@ class SharedData(SharedGroup, h5py.File):
         position: Callable[[], Stamp] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        raw_id = new_image_id()
+        # By h5py's own class: on a subclass, the counter that names files in memory would start anew.
+        raw_id = _h5py.File.in_memory().id
         self._found = {}
-        self._store = Store(self, raw_id, position or _no_position)
+        self._store = Store(self, raw_id, position or (lambda: Stamp(epoch=0, minibatch=0)))
         h5py.File.__init__(self, raw_id)
         self._process = os.getpid()
         self._archive = None if path is None else Archive(path, self._read_image, clock)
@@ -61,8 +62,6 @@ class SharedData(SharedGroup, h5py.File):
     def attrs(self) -> Any:
         """The attributes of the root group."""
         return self["/"].attrs
-
-    # -- series ----------------------------------------------------------------------------------------
 
     def create_series(
         self,
@@ -87,20 +86,12 @@ class SharedData(SharedGroup, h5py.File):
             WiringError: `key` is taken.
             ConfigurationError: `rows` is negative, a row holds nothing, or `dtype` is no real number.
         """
-        plan = layout(rows, columns, dtype)
-        series: BufferedDataset = self.create_dataset(
-            free_key(key, self.__contains__),
-            plan.shape,
-            plan.dtype,
-            maxshape=plan.maxshape,
-            chunks=plan.chunks,
-            fillvalue=plan.fillvalue,
-        )
-        for name, value in (attributes or {}).items():
-            series.attrs[name] = value
+        free = free_key(key, self.__contains__)
+        series: BufferedDataset = self.create_dataset(free, **layout(rows, columns, dtype))
+        series.attrs.update(attributes or {})
         return series
 
-    def subscribe(self, key: str, handler: SeriesHandler) -> Subscription:
+    def subscribe(self, key: str, handler: SeriesHandler) -> SeriesSubscription:
         """Have `handler(value, stamp)` called after each assignment to the dataset at `key`.
 
         A row of one number comes as a float, any other assigned part as an array, each as it was stored.
@@ -108,17 +99,10 @@ class SharedData(SharedGroup, h5py.File):
 
         Raises:
             WiringError: `key` is a group.
+            ConfigurationError: `key` names nothing.
             HandlerError: `handler` cannot be called.
         """
-        subscription = self._store.subscribe(key, handler)
-        if isinstance(self.get(subscription.key), h5py.Group):
-            subscription.cancel()
-            raise WiringError(
-                f"{key!r} is a group, to which nothing is assigned. Subscribe to a dataset in it."
-            )
-        return subscription
-
-    # -- the archive -----------------------------------------------------------------------------------
+        return self._store.subscribe(key, handler)
 
     def claim(self) -> None:
         """Take the exclusive right to publish to the path. May be called twice; without a path does nothing.
@@ -126,6 +110,7 @@ class SharedData(SharedGroup, h5py.File):
         Raises:
             ConfigurationError: the path could not be written later.
             ArchiveLockedError: another run is writing it.
+            ArchiveError: the lock cannot be taken, or what a killed run left not be removed.
         """
         if self._archive is not None:
             self._archive.claim()
@@ -148,9 +133,7 @@ class SharedData(SharedGroup, h5py.File):
         Raises:
             ArchiveError: as `publish`, unless `on_publish_error` takes it; the next attempt waits as well.
         """
-        if self._archive is None or not self._archive.is_due:
-            return False
-        return self._publish_or_tell()
+        return self._archive is not None and self._archive.is_due and self._publish_or_tell()
 
     def save_as(self, path: str | Path) -> None:
         """Write a copy to any path, atomically; for a rescue after a full disk. Replaces what is there.
@@ -174,7 +157,7 @@ class SharedData(SharedGroup, h5py.File):
             self._publish_or_tell()
 
     def release(self) -> None:
-        """Give up the right to publish; the data stays as it is in memory. May be called twice."""
+        """Give up the right to publish; the data stays as it is. May be called twice, and after `close`."""
         if self._archive is not None:
             self._archive.release()
 
@@ -185,7 +168,7 @@ class SharedData(SharedGroup, h5py.File):
             ArchiveError: publishing failed. Nothing is closed, so `save_as` can still rescue the data;
                 `release` first, then `close`, to give it up.
         """
-        if self._archive is not None and self._archive.is_claimed:
+        if self and self._archive is not None and self._archive.is_claimed:
             self._archive.publish()
         self.release()
         super().close()
@@ -205,9 +188,7 @@ class SharedData(SharedGroup, h5py.File):
         return True
 
     def _read_image(self) -> bytes:
+        """Return the bytes of a complete, closed HDF5 file that holds everything."""
         self._store.write_back()
-        return image_bytes(self._id)
-
-
-def _no_position() -> Stamp:
-    return Stamp(epoch=0, minibatch=0)
+        _h5py.h5f.flush(self._id)
+        return cast("bytes", self._id.get_file_image())

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from trainsignal.shared_data.buffered import BufferedDataset
-from trainsignal.shared_data.lowlevel import identity_of
+from trainsignal.shared_data.store import identity_of
 
 if TYPE_CHECKING:
     from trainsignal.shared_data.file import SharedData
@@ -57,7 +57,11 @@ class SharedGroup(h5py.Group):
             return self._found[name]
         except (KeyError, TypeError):  # TypeError: cannot be hashed, which h5py refuses in its own words
             pass
-        found = self._adopted(self._plain()[name])
+        try:
+            found = self._adopted(self._plain()[name])
+        except KeyError as error:
+            self._store.explain(error)
+            raise
         if isinstance(name, str) and isinstance(found, (BufferedDataset, SharedGroup)):
             self._found[name] = found
         return found
@@ -84,10 +88,11 @@ class SharedGroup(h5py.Group):
         are chunked, so that nothing is allocated before it is written. Unwritten parts are zero, or
         `fillvalue`, also where the file space was used before.
         """
-        if dtype is None and data is None and shape is not None:
-            dtype = "f4"
-        if kwds.get("chunks") is None and data is None and _elements(shape) > CHUNKED_FROM:
-            kwds["chunks"] = True
+        if data is None and shape is not None:
+            dtype = "f4" if dtype is None else dtype
+            elements = math.prod(int(length) for length in np.atleast_1d(shape))
+            if elements > CHUNKED_FROM and kwds.get("chunks") is None:
+                kwds["chunks"] = True
         kwds.setdefault("fill_time", "alloc")
         return self._adopted(self._plain().create_dataset(name, shape, dtype, data, **kwds))
 
@@ -99,8 +104,8 @@ class SharedGroup(h5py.Group):
         """Create a dataset that shows others' data, as `h5py.Group.create_virtual_dataset` does."""
         return self._adopted(super().create_virtual_dataset(*args, **options))  # type: ignore[misc]  # unknown to h5py-stubs
 
-    def forget_paths(self) -> None:
-        """Look all members up again; links may have changed."""
+    def look_up_anew(self) -> None:
+        """Forget what the paths lead to; links may have changed."""
         self._found.clear()
 
     def _plain(self) -> h5py.Group:
@@ -116,19 +121,8 @@ class SharedGroup(h5py.Group):
         identity = identity_of(found.id)
         if identity[0] != self._store.number:  # behind an external link
             return found
-        if isinstance(found, h5py.Dataset):
-            dataset = self._store.datasets.get(identity)
-            if dataset is None:
-                dataset = self._store.datasets[identity] = BufferedDataset(found.id, self._store)
-            return dataset
-        group = self._store.groups.get(identity)
-        if group is None:
-            group = self._store.groups[identity] = SharedGroup(found.id, self._store)
-        return group
-
-
-def _elements(shape: Any) -> int:
-    """Return the number of elements that `shape` stands for; 0 where there is none."""
-    if shape is None:
-        return 0
-    return math.prod(int(length) for length in np.atleast_1d(shape))
+        member = self._store.members.get(identity)
+        if member is None:
+            kind = BufferedDataset if isinstance(found, h5py.Dataset) else SharedGroup
+            member = self._store.members[identity] = kind(found.id, self._store)
+        return member

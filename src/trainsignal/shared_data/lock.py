@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from weakref import WeakMethod, finalize
+from weakref import finalize
 
 from trainsignal.errors import ArchiveError, ArchiveLockedError
 
@@ -41,11 +40,11 @@ class ArchiveLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(f"{path.name}.lock")
-        descriptor = self._acquired(path)
         # `release` is the way to end it. This is for a run that failed and was forgotten: not for ever.
-        self._close = finalize(self, os.close, descriptor)
+        self._close = finalize(self, os.close, self._acquired(path))
         self._close.atexit = False
-        _call_in_children(WeakMethod(self._leave_to_parent))
+        if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
+            os.register_at_fork(after_in_child=self._close)
 
     def release(self) -> None:
         """Give the right up and remove the lock file. May be called twice; nothing in a forked child."""
@@ -54,17 +53,13 @@ class ArchiveLock:
                 self.path.unlink(missing_ok=True)  # while locked: nobody else can have taken it meanwhile
             self._close()
 
-    def _leave_to_parent(self) -> None:
-        """Close this process' descriptor without unlocking; the parent's lock stands."""
-        self._close()  # pragma: no cover - runs in forked children only
-
     def _acquired(self, path: Path) -> int:
         """Return the descriptor of the lock file, locked and holding our process id."""
         while True:
             try:
                 descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             except OSError as error:
-                raise self._error(error) from error
+                raise archive_error(error, "lock", self.path) from error
             try:
                 _lock(descriptor)
                 if self._is_at_path(descriptor):
@@ -77,7 +72,7 @@ class ArchiveLock:
                 raise held from error
             except OSError as error:
                 os.close(descriptor)
-                raise self._error(error) from error
+                raise archive_error(error, "lock", self.path) from error
             os.close(descriptor)  # its holder removed it between our opening and our locking: once more
 
     def _is_at_path(self, descriptor: int) -> bool:
@@ -99,17 +94,7 @@ class ArchiveLock:
             f"{remedy}; or give this one another output_file."
         )
 
-    def _error(self, error: OSError) -> ArchiveError:
-        return ArchiveError(error.errno, f"cannot lock the archive: {error.strerror}", str(self.path))
 
-
-def _call_in_children(method: WeakMethod[Callable[[], None]]) -> None:
-    """Have every forked child call `method` first; weakly, for a registration cannot be taken back."""
-
-    def call() -> None:  # pragma: no cover - runs in forked children only
-        bound = method()
-        if bound is not None:
-            bound()
-
-    if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
-        os.register_at_fork(after_in_child=call)
+def archive_error(error: OSError, verb: str, path: Path) -> ArchiveError:
+    """Return `error` as ours, with its number and the path it is about."""
+    return ArchiveError(error.errno, f"cannot {verb} the archive: {error.strerror or error}", str(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 import numpy as np
@@ -22,19 +22,8 @@ FEWEST_CHUNK_ROWS: Final = 64
 """Chunks of a short series, which may yet grow long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Arguments of `create_dataset` that make it a series: chunked, growing, missing where not written."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    maxshape: tuple[int | None, ...]
-    chunks: tuple[int, ...]
-    fillvalue: float
-
-
-def layout(rows: int | None, columns: tuple[int, ...], dtype: npt.DTypeLike) -> Layout:
-    """Return the layout of a series; see `SharedData.create_series`.
+def layout(rows: int | None, columns: tuple[int, ...], dtype: npt.DTypeLike) -> dict[str, Any]:
+    """Return what makes `create_dataset` create a series: chunked, growing, missing where not written.
 
     Raises:
         ConfigurationError: `rows` is negative, a row holds nothing, or `dtype` is no real number.
@@ -51,17 +40,16 @@ def layout(rows: int | None, columns: tuple[int, ...], dtype: npt.DTypeLike) -> 
     if any(length < 1 for length in columns):
         raise ConfigurationError(f"rows of shape {columns!r} hold nothing. Give lengths of 1 or more.")
     planned = 0 if rows is None or rows > LARGEST_PLANNED_ROWS else int(rows)
-    row_bytes = kind.itemsize * int(np.prod(columns))
-    chunk_rows = max(1, CHUNK_BYTES // row_bytes)
+    chunk_rows = max(1, CHUNK_BYTES // (kind.itemsize * int(np.prod(columns))))
     if planned:
         chunk_rows = min(chunk_rows, max(planned, FEWEST_CHUNK_ROWS))
-    return Layout(
-        shape=(planned, *columns),
-        dtype=kind,
-        maxshape=(None, *columns),
-        chunks=(chunk_rows, *columns),
-        fillvalue=np.nan if kind.kind == "f" else 0,
-    )
+    return {
+        "shape": (planned, *columns),
+        "dtype": kind,
+        "maxshape": (None, *columns),
+        "chunks": (chunk_rows, *columns),
+        "fillvalue": np.nan if kind.kind == "f" else 0,
+    }
 
 
 def free_key(key: str, is_taken: Callable[[str], bool]) -> str:
@@ -77,7 +65,4 @@ def free_key(key: str, is_taken: Callable[[str], bool]) -> str:
             f"two callbacks write the series {key!r}. Give one of them another name or label, "
             "or declare the key as keys.Numbered."
         )
-    number = 2
-    while is_taken(f"{key}_{number}"):
-        number += 1
-    return f"{key}_{number}"
+    return next(free for number in count(2) if not is_taken(free := f"{key}_{number}"))

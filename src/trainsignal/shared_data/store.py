@@ -1,29 +1,92 @@
-"""What the objects of one `SharedData` know of each other; creates none of them, writes no file."""
+"""What the objects of one `SharedData` have in common: who holds unwritten rows, who wants to be told.
+
+Creates none of these objects, writes no file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from trainsignal.shared_data.lowlevel import Identity, identity_of
-from trainsignal.shared_data.subscriptions import (
-    SeriesHandler,
-    Stamp,
-    Subscription,
-    call_all,
-    check_handler,
-    normal_key,
-)
+from trainsignal.errors import ConfigurationError, HandlerError, WiringError
 
 if TYPE_CHECKING:
     from trainsignal.shared_data.buffered import BufferedDataset
     from trainsignal.shared_data.file import SharedData
     from trainsignal.shared_data.group import SharedGroup
+
+_h5py: Any = h5py  # h5py-stubs do not know all of it
+
+Identity: TypeAlias = tuple[int, int]
+"""(file number, address): the same for all handles and hard links of one HDF5 object, while one is open."""
+
+
+def identity_of(raw_id: Any) -> Identity:
+    """Return what tells the object that `raw_id` has open from all others."""
+    info = _h5py.h5o.get_info(raw_id)
+    return cast("Identity", (info.fileno, info.addr))
+
+
+class Stamp(NamedTuple):
+    """When a value was assigned."""
+
+    epoch: int
+    """0-based index."""
+
+    minibatch: int
+    """0-based index within its epoch."""
+
+
+SeriesHandler: TypeAlias = Callable[[float, Stamp], object] | Callable[[npt.NDArray[Any], Stamp], object]
+"""Called with what was assigned, as it was stored, and its stamp: a float, or an array (a copy) for more."""
+
+
+class SeriesSubscription:
+    """One handler's interest in one series; ends with `cancel` or with its `with` block."""
+
+    def __init__(
+        self, key: str, handler: SeriesHandler, forget: Callable[[SeriesSubscription], None]
+    ) -> None:
+        self.key = key
+        self.handler = handler
+        self._forget = forget
+        self._is_active = True
+
+    def cancel(self) -> None:
+        """End the subscription; the handler is not called again. May be called twice."""
+        self._is_active = False
+        self._forget(self)
+
+    def tell(self, stored: np.generic | npt.NDArray[Any], stamp: Stamp) -> None:
+        """Call the handler with its own copy of `stored`; an exception passes with a note that names both."""
+        if not self._is_active:  # cancelled by a handler that was called before this one
+            return
+        value: object = np.array(stored)
+        if not stored.ndim:
+            value = float(stored.item()) if stored.dtype.kind == "f" else stored.item()
+        handler = cast("Callable[[object, Stamp], object]", self.handler)
+        try:
+            handler(value, stamp)
+        except BaseException as error:
+            name = getattr(handler, "__qualname__", None) or repr(handler)
+            error.add_note(
+                f"while {name} handled {self.key!r} at epoch {stamp.epoch}, minibatch {stamp.minibatch}"
+            )
+            raise
+
+    def __enter__(self) -> SeriesSubscription:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cancel()
 
 
 class Store:
@@ -37,13 +100,12 @@ class Store:
 
     def __init__(self, file: SharedData, raw_id: Any, position: Callable[[], Stamp]) -> None:
         self.file = file
-        self.datasets: WeakValueDictionary[Identity, BufferedDataset] = WeakValueDictionary()
-        self.groups: WeakValueDictionary[Identity, SharedGroup] = WeakValueDictionary()
+        self.position = position
+        self.members: WeakValueDictionary[Identity, BufferedDataset | SharedGroup] = WeakValueDictionary()
         self.buffered: dict[Identity, BufferedDataset] = {}  # strong: they hold what is not yet written
-        self._plain = h5py.Group(raw_id)
-        self._position = position
-        self._subscriptions: list[Subscription] = []
+        self.subscriptions: list[SeriesSubscription] = []
         self.number = identity_of(raw_id)[0]
+        self._plain = h5py.Group(raw_id)
 
     def write_back(self) -> None:
         """Write what the buffers hold into HDF5; they stay valid."""
@@ -54,43 +116,38 @@ class Store:
         """Write back and drop all buffers and all remembered paths: somebody may read or change anything."""
         for dataset in tuple(self.buffered.values()):
             dataset.settle()
-        self.file.forget_paths()
-        for group in tuple(self.groups.values()):
-            group.forget_paths()
-        self._question_receivers()
+        self._look_up_anew()
 
-    # -- subscriptions ---------------------------------------------------------------------------------
+    def explain(self, error: Exception) -> None:
+        """Note on an error of h5py's that the file is closed, if it is: h5py does not say so."""
+        if not self._plain:
+            error.add_note("the shared data was closed; what is to be read or written comes before close()")
 
-    @property
-    def has_subscriptions(self) -> bool:
-        """Whether anybody wants to know of any series."""
-        return bool(self._subscriptions)
-
-    def subscribe(self, key: str, handler: SeriesHandler) -> Subscription:
-        """Remember `handler` for the series at `key`; see `SharedData.subscribe`."""
-        check_handler(handler)
-        subscription = Subscription(normal_key(key), handler, self._forget)
-        self._subscriptions.append(subscription)
-        self._question_receivers()
+    def subscribe(self, key: str, handler: SeriesHandler) -> SeriesSubscription:
+        """Remember `handler` for the dataset at `key`; see `SharedData.subscribe`."""
+        if not callable(handler):
+            raise HandlerError(f"{handler!r} is not callable. Give a function of (value, stamp).")
+        path = "/".join(part for part in key.split("/") if part not in ("", "."))
+        if not path:
+            raise ConfigurationError(f"{key!r} names no series. Give a path such as 'cost/train'.")
+        if isinstance(self._plain.get(path), h5py.Group):
+            raise WiringError(
+                f"{key!r} is a group, to which nothing is assigned. Subscribe to a dataset in it."
+            )
+        subscription = SeriesSubscription(path, handler, self._forget)
+        self.subscriptions.append(subscription)
+        self._look_up_anew()
         return subscription
 
-    def receivers_of(self, identity: Identity) -> tuple[Subscription, ...]:
+    def receivers_of(self, identity: Identity) -> tuple[SeriesSubscription, ...]:
         """Return the subscriptions whose key leads to the object `identity` now, oldest first."""
-        return tuple(each for each in self._subscriptions if self._leads_to(each.key, identity))
+        found = ((each, self._plain.get(each.key)) for each in self.subscriptions)
+        return tuple(each for each, it in found if it is not None and identity_of(it.id) == identity)
 
-    def notify(self, subscriptions: tuple[Subscription, ...], stored: np.generic | npt.NDArray[Any]) -> None:
-        """Call the handlers with the value `stored` and the stamp of this moment."""
-        call_all(subscriptions, stored, self._position())
+    def _forget(self, subscription: SeriesSubscription) -> None:
+        self.subscriptions = [each for each in self.subscriptions if each is not subscription]
+        self._look_up_anew()
 
-    def _forget(self, subscription: Subscription) -> None:
-        self._subscriptions = [each for each in self._subscriptions if each is not subscription]
-        self._question_receivers()
-
-    def _question_receivers(self) -> None:
-        """Have each dataset look its receivers up again before it next notifies."""
-        for dataset in tuple(self.datasets.values()):
-            dataset.question_receivers()
-
-    def _leads_to(self, key: str, identity: Identity) -> bool:
-        found = self._plain.get(key)
-        return found is not None and identity_of(found.id) == identity
+    def _look_up_anew(self) -> None:
+        for member in (self.file, *self.members.values()):
+            member.look_up_anew()

@@ -137,7 +137,7 @@ def test_column_of_a_network_that_diverged_is_wrong_in_each_metric(bad: list[flo
     assert Accuracy()(y, t) == [0.5]
     np.testing.assert_array_equal(topk(y, t), [np.nan, 0.5, 0.5])
     binarized(y, t)
-    np.testing.assert_allclose(binarized.outputs, [[1, 0.5], [0, 0], [0, 0]], atol=1e-5)
+    np.testing.assert_allclose(binarized.outputs, [[1.0, 0.5], [0.0, 0.0], [0.0, 0.0]], atol=1e-5)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -119,7 +119,7 @@ class GeneralizedCost:
             DataError: the two shapes differ.
         """
         check_same_shape(inputs, targets)
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(over="ignore"):
             self.outputs = self.costfunc(inputs, targets)
             self.cost = float(self.outputs.mean())
         return self.cost

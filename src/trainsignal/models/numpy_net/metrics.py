@@ -40,7 +40,7 @@ class Metric(ABC):
             DataError: the shapes of outputs and targets differ.
         """
         check_same_shape(outputs, targets)
-        with np.errstate(invalid="ignore", over="ignore"):  # the value shows it: NaN
+        with np.errstate(invalid="ignore"):  # of infinite outputs: the value is NaN, which tells
             return self._values(outputs[:, calcrange], targets[:, calcrange])
 
     @abstractmethod

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from trainsignal.errors import ConfigurationError, HandlerError, WiringError
-from trainsignal.shared_data import SharedData, Stamp, Subscription
-from trainsignal.shared_data.subscriptions import normal_key
+from trainsignal.shared_data import SeriesSubscription, SharedData, Stamp
 
 
 class Listener:
@@ -92,7 +91,7 @@ def test_each_handler_has_a_copy_of_its_own(shared: SharedData) -> None:
     np.testing.assert_array_equal(series[:2], [[1, 2], [3, 4]])
 
 
-@pytest.mark.parametrize(("dtype", "kind"), [("f4", float), ("f8", float), ("i8", int)])
+@pytest.mark.parametrize(("dtype", "kind"), [("f4", float), ("f8", float), ("g", float), ("i8", int)])
 def test_one_number_comes_as_pythons_own(shared: SharedData, dtype: str, kind: type) -> None:
     listener = Listener()
     shared.create_series("x", 3, dtype=dtype)
@@ -104,7 +103,7 @@ def test_one_number_comes_as_pythons_own(shared: SharedData, dtype: str, kind: t
 def test_a_cancelled_handler_is_not_called_again_not_even_in_the_same_round(shared: SharedData) -> None:
     listener = Listener()
     series = shared.create_series("x", 3)
-    ending: list[Subscription] = []
+    ending: list[SeriesSubscription] = []
     shared.subscribe("x", lambda value, stamp: ending[0].cancel())
     ending.append(shared.subscribe("x", listener))
     series[0] = 1.0
@@ -215,5 +214,5 @@ def test_what_cannot_be_called_is_refused(shared: SharedData) -> None:
         shared.subscribe("x", 3)  # type: ignore[arg-type]  # what is tested
 
 
-def test_two_dots_are_a_name_like_any_other_as_in_hdf5() -> None:
-    assert normal_key("/a/../b") == "a/../b"
+def test_two_dots_are_a_name_like_any_other_as_in_hdf5(shared: SharedData) -> None:
+    assert shared.subscribe("/a/../b", Listener()).key == "a/../b"
