@@ -68,7 +68,6 @@ LARGER = {
     "container": "neon's own surface: as many methods as neon's `Callbacks`, and their documentation",
     "bus": "the signal class and the bus are one idea, and the only importers of blinker",
     "run": "the life of one run; half of it is documentation",
-    "arguments": "one function an option, each with its help text",
     "models.numpy_net.model": "neon's own surface of `Model`",
 }
 """Modules that may be longer, each with its reason."""

@@ -29,10 +29,16 @@ def summarize(run: TrainingRun, receivers: Iterable[Receiver], output_file: str 
         f"archive      {'none: pass output_file to keep one' if output_file is None else output_file}"
     )
     newest = {one.path: one for one in run.checkpoints if Path(one.path).exists()}
-    lines += [f"checkpoint   {one.path} (epoch {one.epoch})" for one in newest.values()]
+    lines += [f"checkpoint   {_short(Path(one.path))} (epoch {one.epoch})" for one in newest.values()]
     lines += [f"problem      {problem}" for problem in run.problems]
     lines += [f"problem      {one.name} failed {one.failures} times" for one in receivers if one.failures]
     return "\n".join(lines)
+
+
+def _short(path: Path) -> Path:
+    """Return a path as a person would type it here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _ending(run: TrainingRun) -> str:

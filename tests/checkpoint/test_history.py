@@ -208,3 +208,17 @@ def test_what_another_run_is_writing_stays(tmp_path: Path) -> None:
     CheckpointHistory(tmp_path / "m.h5").save(0, 0)
 
     assert names(tmp_path) == [in_flight, "m.h5"]
+
+
+def test_relative_path_stays_where_it_was_when_the_process_goes_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    checkpoints = CheckpointHistory("m.h5")
+
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    checkpoints.save(0, 0)
+
+    assert (tmp_path / "m.h5").exists()
+    assert names(tmp_path / "elsewhere") == []

@@ -33,7 +33,7 @@ class CheckpointHistory:
     """
 
     def __init__(self, path: str | os.PathLike[str], history: int = 1, *, resumed: bool = False) -> None:
-        self.path = expand(path)
+        self.path = expand(path).absolute()  # wherever the process goes later
         self.history = max(1, _checked(history))
         check_suffix(self.path)
         check_target(self.path, "the checkpoint")

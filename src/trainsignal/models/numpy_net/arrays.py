@@ -20,6 +20,23 @@ LOG_FLOOR = math.exp(-50)
 """Least number that a logarithm is taken of, as in neon, so that a cost stays finite."""
 
 
+class HostTensor(np.ndarray[Any, np.dtype[np.floating[Any]]]):
+    """An array that answers as neon's tensors do, for callbacks that ask `total_cost.get()` or `float(...)`.
+
+    NumPy itself has stopped to take a (1, 1) array for a number.
+    """
+
+    def get(self) -> Floats:
+        """Return a copy as a plain array, as neon copies a tensor from its device."""
+        return np.array(self, subok=False)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if spec else str(self)
+
+
 def feature_count(shape: Shape) -> int:
     """Return how many features one sample of `shape` has."""
     return math.prod(shape) if isinstance(shape, tuple) else shape

@@ -11,7 +11,7 @@ import numpy as np
 
 from trainsignal.checkpoint import load_state
 from trainsignal.errors import CheckpointError, DataError, RunStateError
-from trainsignal.models.numpy_net.arrays import Floats, Shape, feature_count
+from trainsignal.models.numpy_net.arrays import Floats, HostTensor, Shape, feature_count
 from trainsignal.models.numpy_net.container import Sequential
 from trainsignal.models.numpy_net.costs import GeneralizedCost
 from trainsignal.models.numpy_net.evaluation import all_outputs, mean_values
@@ -48,7 +48,7 @@ class Model:
         self.nbatches = 0
         """Minibatches of the current epoch."""
         self.ndata = 0
-        self.total_cost = np.zeros((1, 1), np.float32)
+        self.total_cost = np.zeros((1, 1), np.float32).view(HostTensor)
         """(1, 1) float32: within an epoch the sum of its costs so far, from its end on their mean."""
         self.finished = False
         """Set to True, it ends training after the current epoch."""
@@ -115,7 +115,7 @@ class Model:
         self.finished = False
         self._minibatches_are_done = False
         self.nbatches, self.ndata = dataset.nbatches, dataset.ndata
-        self.total_cost = np.zeros((1, 1), np.float32)
+        self.total_cost = np.zeros((1, 1), np.float32).view(HostTensor)
         self.optimizer = optimizer
         self.initialize(dataset, cost)
         should_stop = callbacks.should_stop if isinstance(callbacks, CanStop) else _never
