@@ -235,6 +235,16 @@ def test_a_link_to_the_archive_stays_a_link_and_shares_its_lock(tmp_path: Path) 
     assert names(tmp_path / "runs") == ["run.h5"]
 
 
+def test_a_link_that_is_made_before_the_claim_is_followed_too(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "run.h5", Image(), Clock())
+    (tmp_path / "run.h5").symlink_to(tmp_path / "elsewhere.h5")
+    archive.claim()
+    archive.publish()
+    archive.release()
+    assert (tmp_path / "run.h5").is_symlink()
+    assert (tmp_path / "elsewhere.h5").read_bytes() == b"1"
+
+
 def test_a_copy_is_saved_anywhere_and_replaces_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

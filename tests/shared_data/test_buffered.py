@@ -388,6 +388,13 @@ def test_a_dataset_of_the_users_with_an_unlimited_axis_does_not_grow(shared: Sha
     assert dataset.shape == (2,)
 
 
+def test_a_dataset_of_a_fixed_length_does_not_grow_whatever_its_fill_value(shared: SharedData) -> None:
+    dataset = shared.create_dataset("x", (2,), "f4", fillvalue=7.0)
+    with pytest.raises(IndexError):
+        dataset[2] = 1.0
+    np.testing.assert_array_equal(dataset[:], [7, 7])
+
+
 @pytest.mark.parametrize("value", [4.0, [4.0], [[4.0]], np.array([4])], ids=repr)
 def test_a_series_is_as_long_as_the_highest_row_assigned(shared: SharedData, value: Any) -> None:
     series = shared.create_series("x", None)
