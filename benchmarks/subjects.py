@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any, TypeAlias
 import blinker
 
 from benchmarks.harness import Case
-from trainsignal import Callback, Callbacks
+from trainsignal import Callback, Callbacks, ProgressBarCallback
 
 Loop: TypeAlias = Callable[[range], object]
 """Goes through the minibatches of an epoch and publishes each."""
@@ -68,8 +67,11 @@ def with_defaults(path: Path, model: Any, epochs: int | None) -> Callbacks:
     No terminal: the progress bar writes a plain line an epoch, into memory.
     """
     container = Callbacks(model, output_file=path)
-    with contextlib.redirect_stdout(io.StringIO()):
-        container.on_train_begin(epochs)
+    container.callbacks = [
+        ProgressBarCallback(stream=io.StringIO()) if isinstance(one, ProgressBarCallback) else one
+        for one in container.callbacks
+    ]
+    container.on_train_begin(epochs)
     return container
 
 

@@ -245,30 +245,39 @@ class Callbacks:
         with self.run.closing_on_error():
             self.run.end_epoch(epoch)
 
+    # The loop stands twice: a call to one that both share costs more than publishing to nobody does.
+
     def on_minibatch_begin(self, epoch: int, minibatch: int) -> None:
         """Publish `minibatch_begin`; indices are 0-based, `minibatch` within its epoch."""
-        path, call = self._begin, None
+        path = self._begin
         path.latest = minibatch
+        if minibatch < path.special and not path.always:  # nothing is due
+            return
+        call = None
         try:
             if minibatch >= path.special:
                 path.fire(epoch, minibatch)
-            elif path.always:
-                data, model = path.data, path.model
-                for call in path.always:  # ends early where the wiring changes amid it
-                    call(data, model, epoch, minibatch)
-                if path.special < 0:
-                    last, call = call, None  # from here on an error is not that of `last`
-                    path.fire_rest(last, epoch, minibatch)
+                return
+            data, model = path.data, path.model
+            for call in path.always:  # ends early where the wiring changes amid it
+                call(data, model, epoch, minibatch)
+            if path.special < 0:
+                last, call = call, None  # from here on an error is not that of `last`
+                path.fire_rest(last, epoch, minibatch)
         except BaseException as error:  # noqa: BLE001  # `_recover` re-raises unless the user chose otherwise
             self._recover(path, call, error, epoch, minibatch)
 
     def on_minibatch_end(self, epoch: int, minibatch: int) -> None:
         """Publish `minibatch_end`; indices are 0-based, `minibatch` within its epoch."""
-        path, call = self._end, None
+        path = self._end
+        if minibatch < path.special and not path.always:  # nothing is due
+            path.latest = minibatch
+            return
+        call = None
         try:
             if minibatch >= path.special:
                 path.fire(epoch, minibatch)
-            elif path.always:
+            else:
                 data, model = path.data, path.model
                 for call in path.always:  # ends early where the wiring changes amid it
                     call(data, model, epoch, minibatch)

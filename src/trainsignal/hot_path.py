@@ -36,6 +36,7 @@ class Entry:
         when: its frequency at the last change of the wiring; a change of it is one.
         step: minibatches from one firing to the next; 1: it fires at each; 0: irregular, or never.
         due: the minibatch at which it fires next, where not at each; one in the past: to be found anew.
+        account: where its time is added up; None: it is not one of ours.
     """
 
     receiver: Callable[..., Any]
@@ -45,10 +46,12 @@ class Entry:
     when: Frequency = field(init=False)
     step: int = field(init=False)
     due: int = field(default=-1, init=False)
+    account: Receiver | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.when = self.frequency()
         self.step = int(self.when) if is_int(self.when) else 0
+        self.account = self.receiver if isinstance(self.receiver, Receiver) else None
 
 
 class HotPath:
@@ -173,7 +176,7 @@ class HotPath:
 
     def _fire(self, entries: tuple[Entry, ...], epoch: int, minibatch: int, weight: int) -> None:
         """Call those that are due; `weight`: for how many minibatches the time of one in `always` stands."""
-        clock = self._bus.clock
+        data, model, clock = self.data, self.model, self._bus.clock
         began = clock()
         for entry in entries:
             if self._is_stale:
@@ -186,12 +189,12 @@ class HotPath:
                     continue
                 entry.due += entry.step
             try:
-                entry.call(self.data, self.model, epoch, minibatch)
+                entry.call(data, model, epoch, minibatch)
             except Exception as error:  # noqa: BLE001  # re-raised unless its user chose otherwise
                 self._failed(entry, error, epoch, minibatch)
             ended = clock()
-            if isinstance(entry.receiver, Receiver):
-                entry.receiver.spent_s += (ended - began) * (weight if entry.step == 1 else 1)
+            if entry.account is not None:
+                entry.account.spent_s += (ended - began) * (weight if entry.step == 1 else 1)
             began = ended
 
     def _entry_of(self, receiver: Callable[..., Any]) -> Entry:
