@@ -9,7 +9,7 @@ demo: $(VENV)/.demo  ## train on handwritten digits and show what comes of it
 	$(BIN)/trainsignal demo
 
 test: $(VENV)/.test  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 check: $(VENV)/.check  ## format, lint and types
 	$(BIN)/ruff format --check .

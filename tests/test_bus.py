@@ -443,3 +443,12 @@ class ReceiversAgainstAList(RuleBasedStateMachine):
 
 TestReceiversAgainstAList = ReceiversAgainstAList.TestCase
 TestReceiversAgainstAList.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("payload", [{}, {"reason": "x", "by": "me"}, {"reson": "x"}])
+def test_publishing_what_was_not_declared_is_refused(payload: dict[str, str]) -> None:
+    bus = Bus()
+    signal = bus.declare("skipped", payload=("reason",))
+
+    with pytest.raises(ConfigurationError, match=r"skipped carries \(reason\), and was published with"):
+        bus.publish(signal, MODEL, **payload)

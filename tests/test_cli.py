@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+import trainsignal
 from trainsignal import cli
 from trainsignal.checkpoint import load_state
 
@@ -92,3 +93,35 @@ def test_ctrl_c_says_that_what_was_done_is_saved(
 
     assert cli.main(["demo"]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_model_that_is_trained_already_is_evaluated_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cli.main(["demo", "-e", "1", "--no_progress_bar"])
+    first = capsys.readouterr().out
+
+    assert cli.main(["demo", "-e", "1", "--no_progress_bar", "--model_file", "demo-run/checkpoint.h5"]) == 0
+
+    second = capsys.readouterr().out
+    assert "stopped by loop: the loop ended after 0 of 1 epochs" in second
+    assert second.splitlines()[-1] == first.splitlines()[-1]
+
+
+def test_another_module_that_is_missing_is_not_taken_for_scikit_learn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "trainsignal.demo", raising=False)
+    monkeypatch.delattr(importlib.import_module("trainsignal"), "demo", raising=False)
+    monkeypatch.setitem(sys.modules, "trainsignal.arguments", None)
+
+    with pytest.raises(ModuleNotFoundError, match="arguments"):
+        cli.main(["demo"])
+
+
+def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+
+    assert capsys.readouterr().out == f"trainsignal {trainsignal.__version__}\n"

@@ -78,7 +78,7 @@ def run_of(callback: object) -> RunLink:
     Raises:
         RunStateError: it takes part in none.
     """
-    run = joined_run(callback)
+    run: RunLink | None = vars(callback).get(RUN)
     if run is None:
         raise RunStateError(
             f"{type(callback).__name__} takes part in no run now: add it to a Callbacks object and train"
