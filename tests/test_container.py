@@ -829,7 +829,7 @@ def test_data_that_is_closed_during_a_run_ends_it_without_more_noise(tmp_path: P
         for _ in run.epochs():
             callbacks.callback_data.close()
             break
-        callbacks.run.close("failed", ValueError("closed"))
+        callbacks._life.close("failed", ValueError("closed"))
 
     assert not callbacks.callback_data
     with h5py.File(str(tmp_path / "run.h5")) as archive:

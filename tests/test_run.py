@@ -298,7 +298,7 @@ def test_closing_twice_does_nothing() -> None:
     callbacks = quiet()
     sentence = Sentence(callbacks)
     six_calls(callbacks)
-    callbacks.run.close("failed", ValueError())
+    callbacks._life.close("failed", ValueError())
     assert callbacks.run.exit_reason == "completed"
     assert sentence.text.count("C") == 1
 

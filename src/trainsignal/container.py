@@ -23,6 +23,7 @@ from trainsignal.callbacks.early_stop import StopFunction
 from trainsignal.errors import WiringError
 from trainsignal.frequency import Frequency
 from trainsignal.hot_path import Call
+from trainsignal.life import RunLife
 from trainsignal.order import run_order
 from trainsignal.preflight import check_is_callback, check_wiring
 from trainsignal.receiver import OnError, check_on_error
@@ -93,7 +94,8 @@ class Callbacks:
         check_on_error(on_error)
         self.bus = Bus(clock=clock)
         self.callback_data = SharedData(output_file, position=lambda: self.run.position(), clock=clock)
-        self.run = TrainingRun(model, self.bus, self.callback_data, driver=self, on_close=self._unwire)
+        self.run = TrainingRun(model, self.bus, self.callback_data, driver=self)
+        self._life = RunLife(self.run, driver=self, on_close=self._unwire)
         self.output_file = output_file
         self.save_path = save_path
         self.model_file = model_file
@@ -216,7 +218,7 @@ class Callbacks:
         Raises:
             TrainSignalError: what is wrong with the wiring, the files or the model.
         """
-        self.run.check_new(epochs)
+        self._life.check_new(epochs)
         check_wiring(self._callbacks, self.run.model, epochs)
         self.callback_data.claim()
         try:
@@ -227,23 +229,23 @@ class Callbacks:
             self._unwire()
             self.callback_data.release()
             raise
-        with self.run.closing_on_error():
-            self.run.begin(epochs)
+        with self._life.closing_on_error():
+            self._life.begin(epochs)
 
     def on_train_end(self) -> None:
         """Publish `train_end`, then close the run."""
-        with self.run.closing_on_error():
-            self.run.end()
+        with self._life.closing_on_error():
+            self._life.end()
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Publish `epoch_begin` for the 0-based `epoch`."""
-        with self.run.closing_on_error():
-            self.run.begin_epoch(epoch)
+        with self._life.closing_on_error():
+            self._life.begin_epoch(epoch)
 
     def on_epoch_end(self, epoch: int) -> None:
         """Publish `epoch_end` for the 0-based `epoch`."""
-        with self.run.closing_on_error():
-            self.run.end_epoch(epoch)
+        with self._life.closing_on_error():
+            self._life.end_epoch(epoch)
 
     # The loop stands twice: a call to one that both share costs more than publishing to nobody does.
 
@@ -318,17 +320,17 @@ class Callbacks:
 
     def __enter__(self) -> Self:
         """Make it certain that the run is closed, and with which error, when the block is left."""
-        self.run.is_guarded = True
+        self._life.is_guarded = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.run.is_guarded = False
+        self._life.is_guarded = False
         if error is not None:
-            self.run.failed(error)
+            self._life.failed(error)
         else:
-            with self.run.closing_on_error():
+            with self._life.closing_on_error():
                 hand_loop.finish(self.run, self)
 
     # -- wiring ----------------------------------------------------------------------------------------
@@ -367,5 +369,5 @@ class Callbacks:
     def _recover(
         self, path: Any, call: Call | None, error: BaseException, epoch: int, minibatch: int
     ) -> None:
-        with self.run.closing_on_error():
+        with self._life.closing_on_error():
             path.recover(call, error, epoch, minibatch)
