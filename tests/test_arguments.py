@@ -4,7 +4,6 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,7 @@ NEON_DEFAULTS = {
 LOGGER = logging.getLogger("trainsignal")
 
 
-@pytest.fixture(autouse=True)
-def restored_logger() -> Iterator[None]:
-    level, handlers = LOGGER.level, list(LOGGER.handlers)
-    yield
-    for handler in set(LOGGER.handlers) - set(handlers):
-        handler.close()
-    LOGGER.handlers[:] = handlers
-    LOGGER.setLevel(level)
+pytestmark = pytest.mark.usefixtures("restored_logger")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,7 @@ from trainsignal.log_output import configure_logging
 LOGGER = logging.getLogger("trainsignal")
 
 
-@pytest.fixture(autouse=True)
-def restored_logger() -> Iterator[None]:
-    level, handlers = LOGGER.level, list(LOGGER.handlers)
-    yield
-    for handler in set(LOGGER.handlers) - set(handlers):
-        handler.close()
-    LOGGER.handlers[:] = handlers
-    LOGGER.setLevel(level)
+pytestmark = pytest.mark.usefixtures("restored_logger")
 
 
 def options(*, log: str | None = None, verbose: int = 1, progress_bar: bool = True) -> argparse.Namespace:
