@@ -848,3 +848,41 @@ def test_wiring_that_is_wrong_is_still_shown() -> None:
 
     assert "wrong: " in str(callbacks)
     assert "Other" in str(callbacks)
+
+
+def test_hook_that_a_callback_replaces_in_on_train_begin_is_the_one_that_is_called() -> None:
+    class Late(Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls: list[str] = []
+
+        def on_train_begin(self, callback_data: Any, model: Any, epochs: int) -> None:
+            self.on_epoch_end = self._real  # type: ignore[method-assign]  # as people do
+            self.on_minibatch_end = self._each  # type: ignore[method-assign]  # as people do
+
+        def on_epoch_end(self, callback_data: Any, model: Any, epoch: int) -> None:
+            self.calls.append("old")
+
+        def _real(self, callback_data: Any, model: Any, epoch: int) -> None:
+            self.calls.append("new")
+
+        def _each(self, callback_data: Any, model: Any, epoch: int, minibatch: int) -> None:
+            self.calls.append("each")
+
+    callbacks, late = quiet(), Late()
+    callbacks.add_callback(late)
+
+    hand_loop(callbacks, epochs=1, minibatches=2)
+
+    assert late.calls == ["each", "each", "new"]
+
+
+def test_callback_that_will_not_fire_in_so_few_epochs_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(LossCallback(tiny_set(), epoch_freq=10))
+    callbacks.add_callback(LossCallback(tiny_set(), epoch_freq=None))  # type: ignore[arg-type]  # on purpose
+
+    fit(model, callbacks, 3)
+
+    assert caplog.messages == ["LossCallback will not fire: its epoch_freq is 10 and the run has 3 epochs"]

@@ -76,8 +76,9 @@ class HookReceiver(Receiver):
                 receiver.disconnect()
 
     def adopt(self, member: Member) -> None:
-        """Serve what its user has chosen anew for the same callback."""
+        """Serve what its user has chosen anew for the same callback, and the hook that it has now."""
         self.member, self.name, self.on_error = member, member.name, member.on_error
+        self.method = getattr(member.callback, self.hook.method)
 
     @property
     def frequency(self) -> Frequency:

@@ -25,7 +25,7 @@ from trainsignal.frequency import Frequency
 from trainsignal.hot_path import Call
 from trainsignal.life import RunLife
 from trainsignal.order import run_order
-from trainsignal.preflight import check_is_callback, check_wiring
+from trainsignal.preflight import check_is_callback, check_wiring, warn_of_idle
 from trainsignal.receiver import OnError, check_on_error
 from trainsignal.run import TrainingRun
 from trainsignal.run_link import join
@@ -220,6 +220,7 @@ class Callbacks:
         """
         self._life.check_new(epochs)
         check_wiring(self._callbacks, self.run.model, epochs)
+        warn_of_idle(self._callbacks, epochs)
         self.callback_data.claim()
         try:
             if self.model_file is not None:
@@ -231,6 +232,7 @@ class Callbacks:
             raise
         with self._life.closing_on_error():
             self._life.begin(epochs)
+            self._rewire()  # a callback may have replaced hooks of its own in on_train_begin
 
     def on_train_end(self) -> None:
         """Publish `train_end`, then close the run."""

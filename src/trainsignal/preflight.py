@@ -1,19 +1,22 @@
 """All that can be known to be wrong before epoch 0, said before epoch 0.
 
-Pure checks over what callbacks declare; `check_wiring` calls no hook and touches no file.
+Looks at what callbacks declare; calls no hook and touches no file.
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 from collections.abc import Iterable, Sequence
 
 from trainsignal import keys
 from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
 from trainsignal.errors import HandlerError, MissingAbilityError, WiringError, did_you_mean
-from trainsignal.frequency import check_frequency, meet
+from trainsignal.frequency import check_frequency, meet, next_firing
 from trainsignal.order import run_order
+
+_logger = logging.getLogger(__name__)
 
 NEARLY_A_HOOK = 0.91
 """Likeness from which on a name counts as misspelt: `on_epoch_edn` does, other libraries' hooks do not."""
@@ -63,6 +66,21 @@ def check_is_callback(callback: object) -> None:
             f"{callback!r} is no Callback: subclass trainsignal.Callback, or subscribe a function "
             "with callbacks.bus.subscribe(...)"
         )
+
+
+def warn_of_idle(callbacks: Iterable[Callback], epochs: int | None) -> None:
+    """Log which callbacks have nothing to do in so few epochs: a checkpoint that will not be written, say.
+
+    No error: a short trial of a long run's script is in order.
+    """
+    for callback in callbacks:
+        if not epochs or callback.epoch_freq is None or not _acts_at_epochs(callback):
+            continue
+        if next_firing(callback.epoch_freq, 0) >= epochs:
+            _logger.warning(
+                "%s will not fire: its epoch_freq is %r and the run has %d epochs",
+                type(callback).__name__, callback.epoch_freq, epochs,
+            )  # fmt: skip
 
 
 def _check_attributes(callback: Callback) -> None:
