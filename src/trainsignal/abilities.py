@@ -111,6 +111,19 @@ class EvaluationSet(Protocol):
         ...
 
 
+@runtime_checkable
+class HasPosition(Protocol):
+    """A data set that can be put back to where it was."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position as plain values."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a position that `state_dict` gave."""
+        ...
+
+
 def to_float(value: object) -> float:
     """Return one number as a float, whatever it comes in: float, NumPy scalar, (1, 1) array, tensor.
 

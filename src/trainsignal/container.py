@@ -22,7 +22,7 @@ from trainsignal.callbacks import EarlyStopCallback, SaveBestStateCallback
 from trainsignal.callbacks.early_stop import StopFunction
 from trainsignal.errors import WiringError
 from trainsignal.frequency import Frequency
-from trainsignal.hot_path import Call
+from trainsignal.hot_path import Call, HotPath
 from trainsignal.life import RunLife
 from trainsignal.order import run_order
 from trainsignal.preflight import check_is_callback, check_wiring, warn_of_idle
@@ -141,12 +141,10 @@ class Callbacks:
     def __str__(self) -> str:
         """Return the wiring: each signal with its receivers in order, and who reads and writes what."""
         try:
-            members = self._members(run_order(self._callbacks))
+            in_order, wrong = run_order(self._callbacks), ""
         except WiringError as error:  # what is wrong is best seen in the wiring
-            return (
-                f"{wiring.describe(self._members(self._callbacks), self.bus, self.run.model)}\nwrong: {error}"
-            )
-        return wiring.describe(members, self.bus, self.run.model)
+            in_order, wrong = self._callbacks, f"\nwrong: {error}"
+        return wiring.describe(self._members(in_order), self.bus, self.run.model) + wrong
 
     def summary(self) -> str:
         """Return what became of the run, in lines: why it ended, best values, time per callback, files."""
@@ -369,7 +367,7 @@ class Callbacks:
         return members(callbacks, self._callbacks, self._choices, self._on_error)
 
     def _recover(
-        self, path: Any, call: Call | None, error: BaseException, epoch: int, minibatch: int
+        self, path: HotPath, call: Call | None, error: BaseException, epoch: int, minibatch: int
     ) -> None:
         with self._life.closing_on_error():
             path.recover(call, error, epoch, minibatch)

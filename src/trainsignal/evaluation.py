@@ -5,11 +5,13 @@ Leaves the model's own cost as it was, so that the training cost of the last min
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
 
-from trainsignal.abilities import Array
+from trainsignal.abilities import Array, HasPosition
 from trainsignal.errors import DataError
 
 
@@ -40,30 +42,44 @@ def mean_cost(model: Any, dataset: Any) -> float:
 
     Args:
         model: satisfies `CanInfer` and `HasCost`.
-        dataset: an `EvaluationSet`; begun anew where it has `reset()`, and put back to where it was where it
-            has `state_dict()`, so that a training set may be evaluated on.
+        dataset: an `EvaluationSet`; see `from_first_sample`.
 
     Raises:
         DataError: it yields no minibatch.
     """
-    position = dataset.state_dict() if hasattr(dataset, "state_dict") else None
-    if hasattr(dataset, "reset"):
-        dataset.reset()
     before = np.copy(host_array(model.cost.cost))
     total, seen = 0.0, 0
     try:
-        for inputs, targets in dataset:
-            model.cost.get_cost(model.fprop(inputs, inference=True), targets)
-            costs = host_array(model.cost.outputs).reshape(-1)[: dataset.ndata - seen]
-            total += float(costs.sum(dtype=np.float64))
-            seen += costs.size
+        with from_first_sample(dataset):
+            for inputs, targets in dataset:
+                model.cost.get_cost(model.fprop(inputs, inference=True), targets)
+                costs = host_array(model.cost.outputs).reshape(-1)[: dataset.ndata - seen]
+                total += float(costs.sum(dtype=np.float64))
+                seen += costs.size
     finally:
         _put_back(model.cost, before)
-        if position is not None:
-            dataset.load_state_dict(position)
     if seen == 0:
         raise DataError(f"{type(dataset).__name__} yielded no minibatch to evaluate on")
     return total / seen
+
+
+@contextlib.contextmanager
+def from_first_sample(dataset: Any) -> Generator[None]:
+    """Have iterations inside the `with` block begin with the first sample; then put the data set back.
+
+    So an evaluation on the training set leaves training where it was. A data set without `reset()` begins
+    anew by itself, and one that cannot be put back stays where the evaluation left it.
+    """
+    placed: HasPosition | None = dataset if isinstance(dataset, HasPosition) else None
+    position = None if placed is None else placed.state_dict()
+    reset: Callable[[], object] | None = getattr(dataset, "reset", None)
+    if reset is not None:
+        reset()
+    try:
+        yield
+    finally:
+        if placed is not None and position is not None:
+            placed.load_state_dict(position)
 
 
 def host_array(value: Any) -> Array:

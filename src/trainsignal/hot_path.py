@@ -16,7 +16,7 @@ from trainsignal.binding import HookReceiver
 from trainsignal.bus import Bus, TrainSignal, strong
 from trainsignal.errors import RunStateError
 from trainsignal.frequency import Frequency, fires, is_int, next_firing
-from trainsignal.receiver import Receiver, note_place, place
+from trainsignal.receiver import Receiver, name_of, note_place, place
 from trainsignal.sampling import Sampler
 from trainsignal.subscription import Subscription
 
@@ -227,6 +227,5 @@ class HotPath:
                 entry.receiver.failed(error, where)
                 return
         else:  # one of ours has noted its own
-            receiver = strong(entry.receiver)
-            note_place(error, getattr(receiver, "__qualname__", repr(receiver)), where)
+            note_place(error, name_of(strong(entry.receiver)), where)
         raise error

@@ -49,16 +49,14 @@ class Receiver(ABC):
         if self.on_error == "raise":
             note_place(error, self.name, where)
             raise error
-        _logger.error("%s failed at %s and was %s", self.name, where, self._consequence(), exc_info=error)
+        consequence = "disabled" if self.on_error == "disable" else "kept (on_error='log')"
+        _logger.error("%s failed at %s and was %s", self.name, where, consequence, exc_info=error)
         if self.on_error == "disable":
             self.disable()
 
     def disable(self) -> None:
         """Go on without this receiver."""
         self.disconnect()
-
-    def _consequence(self) -> str:
-        return "disabled" if self.on_error == "disable" else "kept (on_error='log')"
 
 
 def check_on_error(value: object) -> None:
@@ -69,6 +67,11 @@ def check_on_error(value: object) -> None:
     """
     if value not in get_args(OnError):
         raise ConfigurationError(f"on_error={value!r}: expected one of {', '.join(get_args(OnError))}")
+
+
+def name_of(receiver: object) -> str:
+    """Return how messages call a receiver that is not one of ours."""
+    return str(getattr(receiver, "__qualname__", repr(receiver)))
 
 
 def note_place(error: BaseException, name: str, where: str) -> None:
@@ -99,5 +102,5 @@ def deliver(
     try:
         receiver(sender, **payload)
     except Exception as error:
-        note_place(error, getattr(receiver, "__qualname__", repr(receiver)), place(signal, payload))
+        note_place(error, name_of(receiver), place(signal, payload))
         raise

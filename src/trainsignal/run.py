@@ -115,7 +115,7 @@ class TrainingRun:
         bus.common.update(callback_data=data, run=self)
         bus.on_change = self.wiring_changed
 
-    # What callbacks and loops ask for (`callback.RunLink`).
+    # What callbacks and loops ask for (`run_link.RunLink`).
 
     @property
     def cost(self) -> float | None:

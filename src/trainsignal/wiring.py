@@ -8,6 +8,7 @@ from trainsignal.binding import Member
 from trainsignal.bus import Band, Bus, TrainSignal
 from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
 from trainsignal.frequency import frequency_words
+from trainsignal.receiver import name_of
 from trainsignal.subscription import Subscription
 
 _HOOK_OF = {hook.signal: hook for hook in HOOKS}
@@ -44,7 +45,7 @@ def _handlers(signal: TrainSignal, band: Band) -> Iterable[tuple[str, str]]:
         if isinstance(receiver, Subscription):
             yield f"handler {receiver.name}", str(receiver.trigger)
         else:
-            yield f"receiver {getattr(receiver, '__qualname__', repr(receiver))}", "each time"
+            yield f"receiver {name_of(receiver)}", "each time"
 
 
 def _callbacks(members: Iterable[Member], hook: Hook) -> Iterable[tuple[str, str]]:

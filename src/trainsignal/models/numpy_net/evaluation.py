@@ -5,15 +5,15 @@ The data set is left where it was, so that an evaluation on the training set lea
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from trainsignal.errors import ConfigurationError, DataError
+from trainsignal.evaluation import from_first_sample
 from trainsignal.models.numpy_net.arrays import Floats
-from trainsignal.models.numpy_net.protocols import ColumnMetric, DataSet, HasPosition
+from trainsignal.models.numpy_net.protocols import ColumnMetric, DataSet
 
 Infer = Callable[[Floats], Floats]
 """Gives the outputs for inputs, (features, columns) both, and changes nothing."""
@@ -30,7 +30,7 @@ def mean_values(infer: Infer, dataset: DataSet, metric: ColumnMetric) -> Floats:
         raise ConfigurationError(f"{metric.__name__} is a class; pass an instance: {metric.__name__}().")
     sums: Any = 0.0
     samples = 0
-    with _from_first_sample(dataset):
+    with from_first_sample(dataset):
         for outputs, targets, columns in _counted(infer, dataset):
             values = metric(outputs, targets, calcrange=slice(0, columns))
             sums = sums + columns * np.asarray(values, np.float64)
@@ -44,23 +44,8 @@ def all_outputs(infer: Infer, dataset: DataSet) -> Floats:
     Raises:
         DataError: the data set yields no minibatch.
     """
-    with _from_first_sample(dataset):
+    with from_first_sample(dataset):
         return np.concatenate([outputs[:, :columns].T for outputs, _, columns in _counted(infer, dataset)])
-
-
-@contextlib.contextmanager
-def _from_first_sample(dataset: DataSet) -> Generator[None]:
-    """Have iterations inside the `with` block begin with the first sample; then put the data set back.
-
-    So an evaluation on the training set leaves training where it was.
-    """
-    position = dataset.state_dict() if isinstance(dataset, HasPosition) else None
-    dataset.reset()
-    try:
-        yield
-    finally:
-        if position is not None and isinstance(dataset, HasPosition):
-            dataset.load_state_dict(position)
 
 
 def _counted(infer: Infer, dataset: DataSet) -> Iterator[tuple[Floats, Floats, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -35,19 +35,6 @@ class DataSet(Protocol):
 
     def __iter__(self) -> Iterator[tuple[Floats, Floats]]:
         """Yield the minibatches of one epoch."""
-        ...
-
-
-@runtime_checkable
-class HasPosition(Protocol):
-    """A data set that can be put back to where it was."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position as plain values."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to a position that `state_dict` gave."""
         ...
 
 
