@@ -12,10 +12,12 @@ from trainsignal.models.numpy_net import (
     Affine,
     ArrayIterator,
     Constant,
+    Conv,
     CrossEntropyMulti,
     Gaussian,
     GeneralizedCost,
     Model,
+    Pooling,
     Rectlin,
     Softmax,
 )
@@ -45,6 +47,47 @@ def mlp(bias: float = 0.01) -> Model:
             Affine(nout=10, init=init, bias=Constant(bias), activation=Softmax()),
         ]
     )
+
+
+def convbn() -> Model:
+    """Return the network of the scenario "convbn", not yet initialized."""
+    init = Gaussian(scale=0.1)
+    return Model(
+        [
+            Conv((3, 3, 8), init=init, padding=1, batch_norm=True, activation=Rectlin()),
+            Pooling(2),
+            Conv((3, 3, 12), init=init, padding=1, batch_norm=True, activation=Rectlin()),
+            Affine(nout=32, init=init, batch_norm=True, activation=Rectlin()),
+            Affine(nout=10, init=init, bias=Constant(0), activation=Softmax()),
+        ]
+    )
+
+
+def deconv() -> Model:
+    """Return the network of the scenario "deconv", not yet initialized."""
+    init = Gaussian(scale=0.1)
+    return Model(
+        [
+            Conv((3, 3, 6), init=init, padding=1, activation=Rectlin()),
+            Conv((3, 3, 8), init=init, padding=1, strides=2, activation=Rectlin()),
+            Conv((3, 3, 10), init=init, activation=Rectlin()),
+            Affine(nout=10, init=init, bias=Constant(0), activation=Softmax()),
+        ]
+    )
+
+
+def searched_set(reference: Arrays) -> ArrayIterator:
+    """Return the images that neon's Deconv searched, in its batches of 32, as a data set of their own."""
+    batches = [reference[f"deconv_inputs/batch{batch}"] for batch in range(5)]
+    return ArrayIterator(np.concatenate(batches, axis=1).T, None, lshape=(1, 8, 8), name="searched")
+
+
+def trained_deconv(reference: Arrays) -> Model:
+    """Return the network of the scenario "deconv" as it was when neon visualized it."""
+    model = deconv()
+    model.initialize(searched_set(reference), GeneralizedCost(CrossEntropyMulti()))
+    set_params(model, reference, "w_final")
+    return model
 
 
 def initialized_mlp(reference: Arrays) -> Model:

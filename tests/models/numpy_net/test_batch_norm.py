@@ -5,23 +5,9 @@ import numpy.typing as npt
 import pytest
 
 from tests.support import neon_reference
-from tests.support.convolution import Convolution, Pooling
 from tests.support.finite_differences import gradient
-from tests.support.fit_callbacks import QuietCallbacks
 from trainsignal.errors import ConfigurationError
-from trainsignal.models.numpy_net import (
-    Activation,
-    Affine,
-    BatchNorm,
-    Constant,
-    CrossEntropyMulti,
-    Gaussian,
-    GeneralizedCost,
-    GradientDescentMomentum,
-    Model,
-    Rectlin,
-    Softmax,
-)
+from trainsignal.models.numpy_net import BatchNorm
 
 Doubles = npt.NDArray[np.float64]
 
@@ -103,38 +89,10 @@ def test_running_averages_move_as_those_of_neon() -> None:
     np.testing.assert_allclose(unbiased, reference["bntune/epoch00/bn2_gvar_after"], rtol=1e-4)
 
 
-def test_network_with_batch_norm_trains_as_that_of_neon() -> None:
-    reference = neon_reference.arrays("convbn")
-    init = Gaussian(scale=0.1)
-    model = Model(
-        [
-            [Convolution(8), BatchNorm(), Activation(Rectlin())],
-            Pooling(),
-            [Convolution(12), BatchNorm(), Activation(Rectlin())],
-            Affine(nout=32, init=init, batch_norm=True, activation=Rectlin()),
-            Affine(nout=10, init=init, bias=Constant(0), activation=Softmax()),
-        ]
-    )
-    train_set = neon_reference.data_set(reference, "train", lshape=(1, 8, 8))
-    cost = GeneralizedCost(CrossEntropyMulti())
-    model.initialize(train_set, cost)
-    neon_reference.set_params(model, reference, "w_init")
-    costs = []
-
-    class KeepCosts(QuietCallbacks):
-        def on_minibatch_end(self, epoch: int, minibatch: int) -> None:
-            costs.append(cost.cost)
-
-        def on_epoch_end(self, epoch: int) -> None:
-            if epoch == 0:
-                norms = [layer for layer in model.layers.layers if isinstance(layer, BatchNorm)]
-                for index, norm in enumerate(norms):
-                    for name in ("gmean", "gvar"):
-                        expected = reference[f"bntune/epoch00/bn{index}_{name}_before"]
-                        np.testing.assert_allclose(getattr(norm, name), expected, rtol=1e-4, atol=1e-5)
-
-    model.fit(train_set, cost, GradientDescentMomentum(0.05, 0.9), 2, KeepCosts())
-    np.testing.assert_allclose(costs, reference["raw_cost"], rtol=0, atol=1e-5)
+def test_inference_takes_an_error_back_through_the_running_averages() -> None:
+    layer, x, error = configured(), drawn(2), drawn(3)
+    slopes = gradient(lambda: float((layer.fprop(x, inference=True) * error).sum()), x)
+    np.testing.assert_allclose(layer.bprop_inference(x, error), slopes, atol=1e-6)
 
 
 def test_line_of_the_layer_is_that_of_neon() -> None:

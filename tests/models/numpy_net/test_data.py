@@ -19,7 +19,12 @@ def numbered(samples: int, batch_size: int) -> ArrayIterator:
 
 def epoch(dataset: ArrayIterator) -> list[list[int]]:
     """Return the samples of each minibatch of one epoch."""
-    return [[int(sample) for sample in x[0]] for x, _ in dataset]
+    return [columns(x) for x, _ in dataset]
+
+
+def columns(x: Any) -> list[int]:
+    """Return the samples of one minibatch."""
+    return [int(sample) for sample in x[0]]
 
 
 def test_last_minibatch_goes_on_with_the_first_samples() -> None:
@@ -89,6 +94,47 @@ def test_position_can_be_saved_and_restored() -> None:
     epoch(dataset)
     other.load_state_dict(dataset.state_dict())
     assert epoch(other) == [[1, 2], [3, 4]]
+
+
+@given(
+    samples=st.integers(1, 12), batch_size=st.integers(1, 15), epochs=st.integers(0, 3),
+    done=st.integers(0, 12),
+)  # fmt: skip
+def test_position_within_an_epoch_is_gone_on_from(
+    samples: int, batch_size: int, epochs: int, done: int
+) -> None:
+    dataset, other = numbered(samples, batch_size), numbered(samples, batch_size)
+    for _ in range(epochs):
+        epoch(dataset)
+    iteration = iter(dataset)
+    for _ in range(min(done, dataset.nbatches)):
+        next(iteration)
+
+    other.load_state_dict(dataset.state_dict())
+
+    assert other.nbatches == dataset.nbatches
+    assert epoch(other) == [columns(x) for x, _ in iteration]
+    assert epoch(other) == epoch(dataset)
+
+
+def test_loading_a_position_does_not_disturb_the_iteration_in_progress() -> None:
+    dataset = numbered(6, 2)
+    iteration = iter(dataset)
+    next(iteration)
+    dataset.load_state_dict({"start": 0, "minibatch": 2})
+    assert [columns(x) for x, _ in iteration] == [[2, 3], [4, 5]]
+
+
+def test_position_is_that_of_an_epochs_begin_where_nothing_is_iterated() -> None:
+    dataset = numbered(5, 2)
+    assert dataset.state_dict() == {"start": 0, "minibatch": 0}
+    epoch(dataset)
+    assert dataset.state_dict() == {"start": 1, "minibatch": 0}
+    iteration = iter(dataset)
+    next(iteration)
+    assert dataset.state_dict() == {"start": 1, "minibatch": 1}
+    dataset.reset()
+    assert dataset.state_dict() == {"start": 0, "minibatch": 0}
 
 
 def test_minibatches_are_feature_major_with_one_hot_targets() -> None:

@@ -44,6 +44,18 @@ def test_error_passed_back_equals_the_finite_difference(layer: Layer) -> None:
     np.testing.assert_allclose(layer.bprop(error), slopes, atol=1e-7)
 
 
+@pytest.mark.parametrize("layer", layers(), ids=lambda layer: layer.name)
+def test_error_passed_back_at_inference_changes_nothing_that_training_sees(layer: Layer) -> None:
+    layer = configured(layer)
+    inputs, others = drawn(5, seed=1), drawn(5, seed=3)
+    error = drawn(len(layer.fprop(inputs)), seed=2)
+    slopes = gradient(lambda: float((layer.fprop(others, inference=True) * error).sum()), others)
+    expected, gradients = layer.bprop(error), dict(layer.gradients)
+    np.testing.assert_allclose(layer.bprop_inference(others, error), slopes, atol=1e-7)
+    np.testing.assert_equal(dict(layer.gradients), gradients)
+    np.testing.assert_array_equal(layer.bprop(error), expected)
+
+
 @pytest.mark.parametrize("layer", layers()[:2], ids=lambda layer: layer.name)
 def test_gradient_of_the_weights_equals_the_finite_difference(layer: WeightLayer) -> None:
     configured(layer)
@@ -69,6 +81,16 @@ def test_bias_is_added_to_each_column() -> None:
     np.testing.assert_array_equal(layer.fprop(np.zeros((2, 3))), [[1, 1, 1], [2, 2, 2]])
 
 
+def test_bias_of_images_is_one_number_a_channel() -> None:
+    layer = Bias(Gaussian(), name="b")
+    assert layer.configure((2, 1, 2), np.random.RandomState(0)) == (2, 1, 2)
+    layer.W[...] = [[1], [2]]
+    np.testing.assert_array_equal(layer.fprop(np.zeros((4, 1))), [[1], [1], [2], [2]])
+    layer.bprop(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]))
+    np.testing.assert_array_equal(layer.grad_W, [[10], [26]])
+    assert str(layer) == "Bias Layer 'b': size 2 x (1x2)"
+
+
 def test_linear_takes_samples_of_several_axes_as_flat() -> None:
     layer = Linear(3, Gaussian())
     assert layer.configure((2, 4, 4), np.random.RandomState(0)) == 3
@@ -90,7 +112,7 @@ def test_parameters_come_with_their_gradient_and_state() -> None:
     layer = Linear(2, Gaussian())
     layer.configure(3, np.random.RandomState(0))
     (trainable,) = layer.get_params()
-    assert trainable.parameter is layer.W
+    assert np.shares_memory(trainable.parameter, layer.W)
     assert trainable.gradient is layer.grad_W
     assert trainable.states is layer.states[0]
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -30,6 +30,7 @@ from trainsignal.models.numpy_net import (
     Rectlin,
 )
 from trainsignal.models.numpy_net.arrays import Floats
+from trainsignal.models.numpy_net.protocols import DataSet, Minibatch
 
 X = np.random.RandomState(0).normal(size=(5, 3)).astype(np.float32)
 
@@ -65,6 +66,38 @@ class StoppingCallbacks(RecordingCallbacks):
 
     def should_stop(self) -> bool:
         return self.at in self.calls
+
+
+class CutError(Exception):
+    """The process ends here."""
+
+
+class ServingCallbacks(QuietCallbacks):
+    """Hands the minibatches on from a data set that is put back; saves at one moment, where it may raise."""
+
+    def __init__(self, model: Model, dataset: ArrayIterator, at: tuple[int, int] | None = None) -> None:
+        self.model, self.dataset, self.at = model, dataset, at
+        self.seen: list[tuple[int, int]] = []
+        self.saved: tuple[Any, ...] = ()
+        self.resumed: tuple[Any, ...] = ()
+
+    def on_train_begin(self, epochs: int) -> None:
+        if self.resumed:
+            state, training, position = self.resumed
+            self.model.deserialize(state)
+            self.model.load_training_state(training)
+            self.dataset.load_state_dict(position)
+
+    def serve(self, dataset: DataSet) -> Iterable[Minibatch]:
+        return dataset
+
+    def on_minibatch_end(self, epoch: int, minibatch: int) -> None:
+        self.seen.append((epoch, minibatch))
+        if (epoch, minibatch) == self.at:
+            self.saved = (
+                self.model.serialize(), self.model.training_state(), self.dataset.state_dict()
+            )  # fmt: skip
+            raise CutError
 
 
 class ManagedCallbacks(RecordingCallbacks):
@@ -356,6 +389,57 @@ class TestState:
         expected = straight.serialize()
         expected["backend"]["rng_seed"] = 9
         np.testing.assert_equal(second.serialize(), expected)
+
+    @pytest.mark.parametrize("at", [(0, 0), (0, 2), (1, 0), (1, 1)], ids=str)
+    def test_training_continued_within_an_epoch_is_training_that_was_never_interrupted(
+        self, at: tuple[int, int]
+    ) -> None:
+        def prepared(at: tuple[int, int] | None = None) -> ServingCallbacks:
+            return ServingCallbacks(small_model(), small_set(), at)
+
+        straight, cut, resumed = prepared(), prepared(at), prepared()
+        fit(straight.model, 3, straight, straight.dataset)
+        with pytest.raises(CutError):
+            fit(cut.model, 3, cut, cut.dataset)
+        resumed.resumed = cut.saved
+        fit(resumed.model, 3, resumed, resumed.dataset)
+
+        np.testing.assert_equal(resumed.model.serialize(), straight.model.serialize())
+        assert resumed.seen == straight.seen[len(cut.seen) :]
+        np.testing.assert_array_equal(resumed.model.total_cost, straight.model.total_cost)
+
+    def test_training_state_tells_how_far_the_epoch_is(self) -> None:
+        model = small_model()
+        assert model.training_state() == {
+            "minibatches": 0, "cost_sum": 0.0, "total_cost": 0.0, "optimizer": {},
+        }  # fmt: skip
+        callbacks = ServingCallbacks(model, small_set(), (0, 1))
+        with pytest.raises(CutError):
+            fit(model, 1, callbacks, callbacks.dataset)
+        state = callbacks.saved[1]
+        assert state["minibatches"] == 2
+        assert state["total_cost"] == np.float32(state["cost_sum"]) > 0
+        assert state["optimizer"]["learning_rate"] == 0.1
+
+    def test_numbers_of_the_optimizer_are_those_of_the_interrupted_run(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        model, other = small_model(), small_model()
+        fit(model, 1)
+        fit(other, 1)
+        assert isinstance(model.optimizer, GradientDescentMomentum)
+        assert isinstance(other.optimizer, GradientDescentMomentum)
+        model.optimizer.learning_rate = 0.01
+
+        with caplog.at_level("INFO"):
+            other.load_training_state(model.training_state())
+
+        assert other.optimizer.learning_rate == 0.01
+        assert [(one.levelname, one.getMessage()) for one in caplog.records] == [
+            ("INFO", "resumed: optimizer.learning_rate is 0.01 again, not 0.1")  # as after each schedule
+        ]
+        other.load_training_state(model.training_state())
+        assert len(caplog.messages) == 1
 
     def test_state_is_a_copy_that_training_does_not_change(self) -> None:
         model = small_model()

@@ -48,7 +48,7 @@ def test_parameters_are_updated_in_place_and_gradients_kept() -> None:
     layer = bias(gradient=8)
     weights = layer.W
     GradientDescentMomentum(0.1, 0.9, gradient_clip_value=1.0).optimize([layer], epoch=0, batch_size=4)
-    assert layer.W is weights
+    assert np.shares_memory(layer.W, weights)
     assert layer.grad_W.item() == 8
     assert weights.dtype == np.float32
 

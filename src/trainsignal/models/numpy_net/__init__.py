@@ -27,9 +27,10 @@ Examples:
 """
 
 from trainsignal.models.numpy_net.activations import Logistic, Rectlin, Softmax, Tanh, Transform
-from trainsignal.models.numpy_net.affine import Affine
 from trainsignal.models.numpy_net.batch_norm import BatchNorm
+from trainsignal.models.numpy_net.compound import Affine, Conv
 from trainsignal.models.numpy_net.container import Sequential
+from trainsignal.models.numpy_net.convolution import Convolution
 from trainsignal.models.numpy_net.costs import (
     CostFunction,
     CrossEntropyBinary,
@@ -49,6 +50,7 @@ from trainsignal.models.numpy_net.metrics import (
 )
 from trainsignal.models.numpy_net.model import Model
 from trainsignal.models.numpy_net.optimizers import GradientDescentMomentum, Optimizer
+from trainsignal.models.numpy_net.pooling import Pooling
 from trainsignal.models.numpy_net.protocols import DataSet, FitCallbacks
 
 __all__ = [
@@ -59,6 +61,8 @@ __all__ = [
     "BatchNorm",
     "Bias",
     "Constant",
+    "Conv",
+    "Convolution",
     "CostFunction",
     "CrossEntropyBinary",
     "CrossEntropyMulti",
@@ -76,6 +80,7 @@ __all__ = [
     "Misclassification",
     "Model",
     "Optimizer",
+    "Pooling",
     "PrecisionRecall",
     "Rectlin",
     "Sequential",

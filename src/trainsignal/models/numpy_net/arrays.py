@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -20,31 +20,38 @@ LOG_FLOOR = math.exp(-50)
 """Least number that a logarithm is taken of, as in neon, so that a cost stays finite."""
 
 
-class HostTensor(np.ndarray[Any, np.dtype[np.floating[Any]]]):
-    """An array that answers as neon's tensors do, for callbacks that ask `total_cost.get()` or `float(...)`.
-
-    NumPy itself has stopped to take a (1, 1) array for a number.
-    """
-
-    def get(self) -> Floats:
-        """Return a copy as a plain array, as neon copies a tensor from its device."""
-        return np.array(self, subok=False)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __format__(self, spec: str) -> str:
-        return format(float(self), spec) if spec else str(self)
-
-
 def feature_count(shape: Shape) -> int:
     """Return how many features one sample of `shape` has."""
     return math.prod(shape) if isinstance(shape, tuple) else shape
 
 
+def is_image(shape: Shape) -> TypeGuard[tuple[int, int, int]]:
+    """Return whether samples of `shape` are (channels, height, width)."""
+    return isinstance(shape, tuple) and len(shape) == 3
+
+
+def map_count(shape: Shape) -> int:
+    """Return how many feature maps one sample of `shape` has: its channels, or features where it is flat."""
+    return shape[0] if is_image(shape) else feature_count(shape)
+
+
 def safe_log(values: Floats) -> Floats:
     """Return the natural logarithm of `values`, those below exp(-50) taken as exp(-50)."""
     return np.log(np.maximum(values, LOG_FLOOR))
+
+
+def check_features(x: Floats, shape: Shape) -> None:
+    """Refuse inputs that are no columns of samples of `shape`.
+
+    Raises:
+        DataError: `x` is not (features, columns) with as many features as a sample has.
+    """
+    features = feature_count(shape)
+    if x.ndim != 2 or len(x) != features:
+        raise DataError(
+            f"inputs have shape {x.shape}, expected ({features}, columns): one column a sample, with the "
+            "features that the model was made for."
+        )
 
 
 def check_same_shape(outputs: Floats, targets: Floats) -> None:

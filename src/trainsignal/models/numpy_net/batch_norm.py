@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainsignal.errors import ConfigurationError
-from trainsignal.models.numpy_net.arrays import Floats, Shape, feature_count
+from trainsignal.models.numpy_net.arrays import Floats, Shape, feature_count, map_count
 from trainsignal.models.numpy_net.layers import Layer
+from trainsignal.models.numpy_net.parameters import Parameter
 
 
 class BatchNorm(Layer):
@@ -30,10 +31,14 @@ class BatchNorm(Layer):
         ConfigurationError: `rho` or `eps` is out of range.
     """
 
-    beta: Floats
-    gamma: Floats
-    gmean: Floats
-    gvar: Floats
+    beta = Parameter()
+    gamma = Parameter()
+    gmean = Parameter()
+    gvar = Parameter()
+    _beta: Floats
+    _gamma: Floats
+    _gmean: Floats
+    _gvar: Floats
     grad_beta: Floats
     grad_gamma: Floats
 
@@ -56,7 +61,7 @@ class BatchNorm(Layer):
 
     @property
     def params(self) -> Mapping[str, Floats]:
-        return {"beta": self.beta, "gamma": self.gamma, "gmean": self.gmean, "gvar": self.gvar}
+        return {"beta": self._beta, "gamma": self._gamma, "gmean": self._gmean, "gvar": self._gvar}
 
     @property
     def gradients(self) -> Mapping[str, Floats]:
@@ -64,26 +69,26 @@ class BatchNorm(Layer):
 
     def configure(self, in_shape: Shape, rng: np.random.RandomState) -> Shape:
         self.nin = feature_count(in_shape)
-        maps = in_shape[0] if isinstance(in_shape, tuple) and len(in_shape) == 3 else self.nin
-        self.beta, self.gmean, self.gvar = (np.zeros((maps, 1), np.float32) for _ in range(3))
-        self.gamma = np.ones((maps, 1), np.float32)
-        self.grad_beta, self.grad_gamma = np.zeros_like(self.beta), np.zeros_like(self.gamma)
+        maps = map_count(in_shape)
+        self._beta, self._gmean, self._gvar = (np.zeros((maps, 1), np.float32) for _ in range(3))
+        self._gamma = np.ones((maps, 1), np.float32)
+        self.grad_beta, self.grad_gamma = np.zeros_like(self._beta), np.zeros_like(self._gamma)
         self.states = [[], []]
         return in_shape
 
     def fprop(self, inputs: Floats, inference: bool = False) -> Floats:
-        values: Floats = inputs.reshape(len(self.gamma), -1)
+        values: Floats = inputs.reshape(len(self._gamma), -1)
         outputs: Floats
         if inference:
-            outputs = self.gamma * (values - self.gmean) / np.sqrt(self.gvar + self.eps) + self.beta
+            outputs = self._gamma * (values - self._gmean) / np.sqrt(self._gvar + self.eps) + self._beta
             return outputs.reshape(inputs.shape)
         mean = values.mean(axis=1, keepdims=True)
         variance = values.var(axis=1, keepdims=True)
-        self.gmean[...] = self.rho * self.gmean + (1 - self.rho) * mean
-        self.gvar[...] = self.rho * self.gvar + (1 - self.rho) * variance
+        self._gmean[...] = self.rho * self._gmean + (1 - self.rho) * mean
+        self._gvar[...] = self.rho * self._gvar + (1 - self.rho) * variance
         self._deviation = np.sqrt(variance + self.eps)
         self._normalized = (values - mean) / self._deviation
-        outputs = self.gamma * self._normalized + self.beta
+        outputs = self._gamma * self._normalized + self._beta
         return outputs.reshape(inputs.shape)
 
     def bprop(self, error: Floats) -> Floats:
@@ -92,7 +97,12 @@ class BatchNorm(Layer):
         self.grad_gamma = (by_map * self._normalized).sum(axis=1, keepdims=True)
         # The minibatch's mean and variance depend on the inputs too: what they carry back is taken out.
         carried = (self.grad_beta + self._normalized * self.grad_gamma) / by_map.shape[1]
-        by_inputs: Floats = self.gamma / self._deviation * (by_map - carried)
+        by_inputs: Floats = self._gamma / self._deviation * (by_map - carried)
+        return by_inputs.reshape(error.shape)
+
+    def bprop_inference(self, inputs: Floats, error: Floats) -> Floats:
+        by_map: Floats = error.reshape(len(self._gamma), -1)
+        by_inputs: Floats = self._gamma / np.sqrt(self._gvar + self.eps) * by_map
         return by_inputs.reshape(error.shape)
 
     def config(self) -> dict[str, object]:
@@ -101,4 +111,4 @@ class BatchNorm(Layer):
     def __str__(self) -> str:
         if self.nin is None:
             return f"BatchNorm Layer '{self.name}': ? inputs"
-        return f"BatchNorm Layer '{self.name}': {self.nin} inputs, 1 steps, {len(self.gamma)} feature maps"
+        return f"BatchNorm Layer '{self.name}': {self.nin} inputs, 1 steps, {len(self._gamma)} feature maps"

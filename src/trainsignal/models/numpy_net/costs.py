@@ -17,6 +17,7 @@ from trainsignal.errors import ConfigurationError
 from trainsignal.models.numpy_net.activations import Logistic, Softmax, Transform
 from trainsignal.models.numpy_net.arrays import Floats, check_same_shape, safe_log
 from trainsignal.models.numpy_net.layers import Activation, Layer
+from trainsignal.tensor import HostTensor
 
 
 class CostFunction(ABC):
@@ -85,7 +86,9 @@ class GeneralizedCost:
     costfunc: CostFunction
     cost: float = field(default=float("nan"), init=False)
     """Mean cost of the columns last given; NaN until then."""
-    outputs: Floats = field(default_factory=lambda: np.zeros((1, 0), np.float32), init=False, repr=False)
+    outputs: HostTensor = field(
+        default_factory=lambda: np.zeros((1, 0), np.float32).view(HostTensor), init=False, repr=False
+    )
     """(1, columns) float32: the cost of each column last given."""
 
     def initialize(self, last: Layer) -> None:
@@ -120,10 +123,11 @@ class GeneralizedCost:
         """
         check_same_shape(inputs, targets)
         with np.errstate(over="ignore"):
-            self.outputs = self.costfunc(inputs, targets)
-            self.cost = float(self.outputs.mean())
+            outputs = np.asarray(self.costfunc(np.asarray(inputs), np.asarray(targets)))
+            self.cost = float(outputs.mean())
+        self.outputs = outputs.view(HostTensor)
         return self.cost
 
     def get_errors(self, inputs: Floats, targets: Floats) -> Floats:
         """Return what `Model.bprop` starts from, (features, columns): summed, not averaged, over columns."""
-        return self.costfunc.bprop(inputs, targets)
+        return self.costfunc.bprop(np.asarray(inputs), np.asarray(targets))

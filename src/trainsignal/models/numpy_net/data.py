@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from trainsignal.errors import ConfigurationError, DataError
 from trainsignal.models.numpy_net.arrays import Floats, Shape, feature_count
+from trainsignal.tensor import HostTensor
 
 
 class ArrayIterator:
@@ -73,6 +74,8 @@ class ArrayIterator:
         self.batch_size = batch_size
         self.start = 0
         """0-based index of the sample that the next epoch begins with."""
+        self._done = 0  # minibatches of the epoch in progress
+        self._first = 0  # minibatch that the next iteration begins with
 
     @property
     def nbatches(self) -> int:
@@ -81,23 +84,34 @@ class ArrayIterator:
 
     def reset(self) -> None:
         """Have the next epoch begin with the first sample."""
-        self.start = 0
+        self.start = self._done = self._first = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the next epoch begins; within an epoch, where this one began."""
-        return {"start": self.start}
+        """Return the sample that the epoch begins with, and how many of its minibatches are done."""
+        return {"start": self.start, "minibatch": self._done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Have the next epoch begin where `state`, from `state_dict`, says."""
+        """Go back to where `state`, from `state_dict`, says: the next iteration goes on within that epoch.
+
+        An iteration that is in progress goes on as if nothing had happened.
+        """
         self.start = int(state["start"])
+        self._done = self._first = int(state["minibatch"])
 
     def __iter__(self) -> Iterator[tuple[Floats, Floats]]:
         """Yield (inputs, targets) of one epoch, (features, batch_size) and (targets, batch_size) float32."""
-        end = self.start + self.nbatches * self.batch_size
-        for first in range(self.start, end, self.batch_size):
-            rows = np.arange(first, first + self.batch_size) % self.ndata
-            yield np.ascontiguousarray(self._inputs[rows].T), self._target_columns(rows)
-        self.start = end % self.ndata
+        start, minibatches = self.start, self.nbatches
+        begun_with, self._first = self._first, 0
+        try:
+            for minibatch in range(begun_with, minibatches):
+                first = start + minibatch * self.batch_size
+                rows = np.arange(first, first + self.batch_size) % self.ndata
+                inputs, targets = np.ascontiguousarray(self._inputs[rows].T), self._target_columns(rows)
+                self._done = minibatch + 1
+                yield inputs.view(HostTensor), targets.view(HostTensor)
+            self.start = (start + minibatches * self.batch_size) % self.ndata
+        finally:  # an iteration that was abandoned is not gone on with
+            self._done = self._first = 0
 
     def _target_columns(self, rows: npt.NDArray[np.intp]) -> Floats:
         if self._labels is None or self.nclass is None:

@@ -23,13 +23,7 @@ def layer_description(layer: Layer) -> dict[str, Any]:
 
 def layer_state(layer: Layer, keep_states: bool) -> dict[str, Any]:
     """Return a layer's description with copies of its parameters and, on request, the optimizer's state."""
-    entry = layer_description(layer)
-    if layer.states:
-        entry["params"] = {name: values.copy() for name, values in layer.params.items()}
-    if layer.states and keep_states:
-        states = [[values.copy() for values in arrays] for arrays in layer.states]
-        entry["states"] = states[0] if len(states) == 1 else states  # neon: flat for a single parameter
-    return entry
+    return layer_description(layer) | layer.get_params_serialize(keep_states)
 
 
 def load_layers(layers: Sequence[Layer], entries: Sequence[Entry], load_states: bool) -> None:

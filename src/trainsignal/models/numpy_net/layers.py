@@ -7,6 +7,7 @@ Weights and biases are layers of their own, as in neon, each with its parameter 
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,9 +16,11 @@ import numpy as np
 
 from trainsignal.errors import ConfigurationError
 from trainsignal.models.numpy_net.activations import Transform
-from trainsignal.models.numpy_net.arrays import Floats, Shape, feature_count
+from trainsignal.models.numpy_net.arrays import Floats, Shape, feature_count, is_image, map_count
 from trainsignal.models.numpy_net.description import describe
 from trainsignal.models.numpy_net.initializers import Initializer
+from trainsignal.models.numpy_net.parameters import Parameter, saved_parameters, set_parameters
+from trainsignal.tensor import KeepsHistograms
 
 
 class Trainable(NamedTuple):
@@ -44,6 +47,8 @@ class Layer(ABC):
         self.name = name
         self.states: list[list[Floats]] = []
         """One list of the optimizer's arrays for each trained parameter; `configure` makes them, empty."""
+        self.be: KeepsHistograms | None = None
+        """The backend of the model that it is a layer of; None until then."""
 
     @property
     def suffix(self) -> str:
@@ -75,6 +80,22 @@ class Layer(ABC):
         The gradients are set to sums over the columns.
         """
 
+    def bprop_inference(self, inputs: Floats, error: Floats) -> Floats:
+        """Take an error back through the layer as inference computes it; change nothing.
+
+        A layer that computes otherwise in training, or changes arrays of its own in place, overrides this.
+
+        Args:
+            inputs: what the layer got, (features, columns).
+            error: a derivative by what `fprop(inputs, inference=True)` returns, of the same shape.
+
+        Returns:
+            That by the inputs, (features, columns).
+        """
+        twin = copy.copy(self)  # keeps for itself what `fprop` and `bprop` leave behind
+        twin.fprop(inputs)
+        return twin.bprop(error)
+
     def get_params(self) -> list[Trainable]:
         """Return each trained parameter with its gradient and the optimizer's state."""
         params = self.params
@@ -82,6 +103,9 @@ class Layer(ABC):
             Trainable(params[name], gradient, states)
             for (name, gradient), states in zip(self.gradients.items(), self.states, strict=True)
         ]
+
+    set_params = set_parameters
+    get_params_serialize = saved_parameters
 
     def config(self) -> dict[str, object]:
         """Return what a checkpoint says of the layer beside its parameters."""
@@ -91,7 +115,8 @@ class Layer(ABC):
 class WeightLayer(Layer):
     """A layer with one trained parameter, in `W`, that an initializer fills; `W` exists once configured."""
 
-    W: Floats
+    W = Parameter()
+    _W: Floats
     grad_W: Floats
 
     def __init__(self, init: Initializer, name: str | None = None) -> None:
@@ -100,7 +125,7 @@ class WeightLayer(Layer):
 
     @property
     def params(self) -> Mapping[str, Floats]:
-        return {"W": self.W}
+        return {"W": self._W}
 
     @property
     def gradients(self) -> Mapping[str, Floats]:
@@ -110,8 +135,8 @@ class WeightLayer(Layer):
         return super().config() | {"init": describe(self.init)}
 
     def _allocate(self, shape: tuple[int, int], rng: np.random.RandomState) -> None:
-        self.W = self.init.draw(shape, rng)  # pyright: ignore[reportConstantRedefinition] - neon's name
-        self.grad_W = np.zeros_like(self.W)
+        self._W = self.init.draw(shape, rng)  # pyright: ignore[reportConstantRedefinition] - neon's name
+        self.grad_W = np.zeros_like(self._W)
         self.states = [[]]
 
 
@@ -143,11 +168,11 @@ class Linear(WeightLayer):
     def fprop(self, inputs: Floats, inference: bool = False) -> Floats:
         if not inference:
             self._inputs = inputs
-        return self.W @ inputs
+        return self._W @ inputs
 
     def bprop(self, error: Floats) -> Floats:
         self.grad_W = error @ self._inputs.T
-        return self.W.T @ error
+        return self._W.T @ error
 
     def config(self) -> dict[str, object]:
         return super().config() | {"nout": self.nout}
@@ -158,31 +183,37 @@ class Linear(WeightLayer):
 
 
 class Bias(WeightLayer):
-    """Adds `W`, (features, 1) float32, to each column."""
+    """Adds `W`, (features, 1) float32, to each column.
+
+    Where samples are (channels, height, width) there is one number a channel, as in neon.
+    """
 
     def __init__(self, init: Initializer, name: str | None = None) -> None:
         super().__init__(init, name)
         self.size: int | None = None
-        """Number of features; None until the model is initialized."""
+        """Number of entries of `W`; None until the model is initialized."""
+        self._place = ""  # what the printed line adds where a bias holds for a whole channel
 
     @property
     def suffix(self) -> str:
         return "bias"
 
     def configure(self, in_shape: Shape, rng: np.random.RandomState) -> Shape:
-        self.size = feature_count(in_shape)
+        self.size = map_count(in_shape)
+        self._place = " x ({}x{})".format(*in_shape[1:]) if is_image(in_shape) else ""
         self._allocate((self.size, 1), rng)
         return in_shape
 
     def fprop(self, inputs: Floats, inference: bool = False) -> Floats:
-        return inputs + self.W
+        by_map = inputs.reshape(len(self._W), -1)
+        return (by_map + self._W).reshape(inputs.shape)
 
     def bprop(self, error: Floats) -> Floats:
-        self.grad_W = error.sum(axis=1, keepdims=True)
+        self.grad_W = error.reshape(len(self._W), -1).sum(axis=1, keepdims=True)
         return error
 
     def __str__(self) -> str:
-        return f"Bias Layer '{self.name}': size {'?' if self.size is None else self.size}"
+        return f"Bias Layer '{self.name}': size {'?' if self.size is None else self.size}{self._place}"
 
 
 class Activation(Layer):

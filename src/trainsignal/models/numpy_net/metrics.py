@@ -10,7 +10,7 @@ A network that diverged gets no class right: a column whose largest output is Na
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,15 @@ EVERY_COLUMN = slice(0, None)
 class Metric(ABC):
     """One or more values computed from outputs and targets.
 
+    Attributes:
+        averages_columns: whether each value is the mean over the columns of something that each column has by
+            itself, so that many minibatches may be looked at together. Each class says so for itself.
+
     Args:
         directions: "min" or "max" for each value's name, in the order of the values.
     """
+
+    averages_columns: ClassVar[bool] = False
 
     def __init__(self, directions: dict[str, Direction]) -> None:
         self.metric_names = list(directions)
@@ -41,7 +47,7 @@ class Metric(ABC):
         """
         check_same_shape(outputs, targets)
         with np.errstate(invalid="ignore"):  # of infinite outputs: the value is NaN, which tells
-            return self._values(outputs[:, calcrange], targets[:, calcrange])
+            return self._values(np.asarray(outputs)[:, calcrange], np.asarray(targets)[:, calcrange])
 
     @abstractmethod
     def _values(self, outputs: Floats, targets: Floats) -> Floats:
@@ -50,6 +56,8 @@ class Metric(ABC):
 
 class Misclassification(Metric):
     """Share of the columns whose largest output is not of the target's class."""
+
+    averages_columns = True
 
     def __init__(self) -> None:
         super().__init__({"Top1Misclass": "min"})
@@ -60,6 +68,8 @@ class Misclassification(Metric):
 
 class Accuracy(Metric):
     """Share of the columns whose largest output is of the target's class."""
+
+    averages_columns = True
 
     def __init__(self) -> None:
         super().__init__({"Accuracy": "max"})
@@ -80,6 +90,8 @@ class TopKMisclassification(Metric):
     Raises:
         ConfigurationError: `k` is less than 2, which `Top1Misclass` is already.
     """
+
+    averages_columns = True
 
     def __init__(self, k: int) -> None:
         if k < 2:

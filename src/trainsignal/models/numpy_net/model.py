@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trainsignal.backend import Backend
 from trainsignal.checkpoint import load_state
 from trainsignal.errors import CheckpointError, DataError, RunStateError
-from trainsignal.models.numpy_net.arrays import Floats, HostTensor, Shape, feature_count
+from trainsignal.models.numpy_net.arrays import Floats, Shape, check_features
 from trainsignal.models.numpy_net.container import Sequential
 from trainsignal.models.numpy_net.costs import GeneralizedCost
 from trainsignal.models.numpy_net.evaluation import all_outputs, mean_values
+from trainsignal.models.numpy_net.guided_backprop import GuidedBackprop
 from trainsignal.models.numpy_net.layer_state import Entry, layer_description, layer_state, load_layers
 from trainsignal.models.numpy_net.layers import Layer
 from trainsignal.models.numpy_net.model_state import model_description, read_state
 from trainsignal.models.numpy_net.optimizers import Optimizer
-from trainsignal.models.numpy_net.protocols import CanClose, CanStop, ColumnMetric, DataSet, FitCallbacks
+from trainsignal.models.numpy_net.protocols import (
+    CanClose,
+    CanServe,
+    CanStop,
+    ColumnMetric,
+    DataSet,
+    FitCallbacks,
+    Minibatch,
+)
+from trainsignal.tensor import HostTensor
+
+_logger = logging.getLogger(__name__)
 
 
 class Model:
@@ -40,7 +54,10 @@ class Model:
         self.layers = Sequential(layers)
         self.name = name
         self.seed = seed
-        self.rng = np.random.RandomState(seed)  # neon's kind of generator: its saved states can be loaded
+        self.be = Backend(rng=np.random.RandomState(seed))
+        """neon's backend, for callbacks; its `bsz` is the batch size of the training set."""
+        for layer in self.layers.layers:
+            layer.be = self.be
         self.cost: GeneralizedCost | None = None
         self.optimizer: Optimizer | None = None
         self.train_input_shape: Shape | None = None
@@ -55,6 +72,17 @@ class Model:
         self.epoch_index = 0
         """0-based index of the current epoch, over all fits; between fits the number of completed ones."""
         self._minibatches_are_done = False  # of epoch `epoch_index`, which has not ended yet
+        self._minibatches = 0  # of the current epoch that are done
+        self._cost_sum = 0.0  # of these
+
+    @property
+    def rng(self) -> np.random.RandomState:
+        """The random generator: that of the backend, and of neon's kind, so that its saved states fit."""
+        return self.be.rng
+
+    @rng.setter
+    def rng(self, rng: np.random.RandomState) -> None:
+        self.be.rng = rng
 
     @property
     def initialized(self) -> bool:
@@ -68,6 +96,8 @@ class Model:
 
     def initialize(self, dataset: DataSet, cost: GeneralizedCost | None = None) -> None:
         """Allocate the parameters for samples of `dataset`, unless they exist, and take `cost`.
+
+        A data set that tells its `batch_size` tells it to the backend.
 
         Raises:
             ConfigurationError: the cost does not belong to the last layer.
@@ -84,6 +114,9 @@ class Model:
                 f"samples of the data set have shape {dataset.shape!r}, the model was made for "
                 f"{self.train_input_shape!r}. Give the data set that lshape, or make a new model."
             )
+        batch_size: int | None = getattr(dataset, "batch_size", None)
+        if batch_size is not None:
+            self.be.bsz = batch_size
 
     def fit(
         self,
@@ -114,6 +147,7 @@ class Model:
         """
         self.finished = False
         self._minibatches_are_done = False
+        self._minibatches, self._cost_sum = 0, 0.0
         self.nbatches, self.ndata = dataset.nbatches, dataset.ndata
         self.total_cost = np.zeros((1, 1), np.float32).view(HostTensor)
         self.optimizer = optimizer
@@ -121,11 +155,14 @@ class Model:
         should_stop = callbacks.should_stop if isinstance(callbacks, CanStop) else _never
         with callbacks if isinstance(callbacks, CanClose) else contextlib.nullcontext():
             callbacks.on_train_begin(num_epochs)
+            batches = callbacks.serve(dataset) if isinstance(callbacks, CanServe) else dataset
             while self.epoch_index < num_epochs and not self.finished and not should_stop():
                 self.nbatches = dataset.nbatches
                 callbacks.on_epoch_begin(self.epoch_index)
-                is_whole = self._epoch_fit(dataset, callbacks, should_stop)
+                is_whole = self._epoch_fit(batches, callbacks, should_stop)
                 self._minibatches_are_done = is_whole
+                if is_whole:
+                    self._minibatches, self._cost_sum = 0, 0.0
                 callbacks.on_epoch_end(self.epoch_index)
                 if not is_whole:
                     break
@@ -133,29 +170,30 @@ class Model:
                 self._minibatches_are_done = False
             callbacks.on_train_end()
 
-    def _epoch_fit(self, dataset: DataSet, callbacks: FitCallbacks, should_stop: Callable[[], bool]) -> bool:
-        """Train on the minibatches of one epoch and leave their mean cost in `total_cost`.
+    def _epoch_fit(
+        self, batches: Iterable[Minibatch], callbacks: FitCallbacks, should_stop: Callable[[], bool]
+    ) -> bool:
+        """Train on the minibatches of one epoch, or what is left of it; leave its mean cost in `total_cost`.
 
         Returns:
             Whether all are done; False after a stop before the last of them.
         """
         epoch, is_whole = self.epoch_index, True
-        cost_sum, minibatches = 0.0, 0
-        for minibatch, (x, t) in enumerate(dataset):
+        for minibatch, (x, t) in enumerate(batches, start=self._minibatches):
             callbacks.on_minibatch_begin(epoch, minibatch)
-            cost_sum += self._train_on(x, t)
-            minibatches = minibatch + 1
-            self.total_cost[...] = cost_sum
+            self._cost_sum += self._train_on(x, t)
+            self._minibatches = minibatch + 1
+            self.total_cost[...] = self._cost_sum
             callbacks.on_minibatch_end(epoch, minibatch)
-            if should_stop():
-                is_whole = minibatches >= self.nbatches
+            if should_stop() and self._minibatches != self.nbatches:  # else the set comes to its end
+                is_whole = self._minibatches > self.nbatches
                 break
-        if not minibatches:
+        if not self._minibatches:
             raise DataError(
                 f"the data set yielded no minibatch in epoch {epoch}. It is iterated once an epoch: "
                 "a generator, which can be iterated only once, will not do."
             )
-        self.total_cost[...] = cost_sum / minibatches
+        self.total_cost[...] = self._cost_sum / self._minibatches
         return is_whole
 
     def _train_on(self, x: Floats, t: Floats) -> float:
@@ -163,13 +201,13 @@ class Model:
         cost, optimizer = self.cost, self.optimizer
         assert cost is not None  # fit has set both
         assert optimizer is not None
-        outputs = self.fprop(x)
+        outputs = np.asarray(self.fprop(x))  # the layers are faster with plain arrays
         minibatch_cost = cost.get_cost(outputs, t)
         self.bprop(cost.get_errors(outputs, t))
         optimizer.optimize(self.layers_to_optimize, epoch=self.epoch_index, batch_size=x.shape[1])
         return minibatch_cost
 
-    def fprop(self, x: Floats, inference: bool = False) -> Floats:
+    def fprop(self, x: Floats, inference: bool = False) -> HostTensor:
         """Return the outputs, (features, columns) float32, for inputs `x`, (features, columns).
 
         With `inference`, batch normalization uses its running averages, and no state changes.
@@ -178,23 +216,22 @@ class Model:
             RunStateError: the model is not initialized.
             DataError: `x` has not the number of features that the model was made for.
         """
-        if self.train_input_shape is None:
-            raise RunStateError(
-                "the model has no parameters yet: call model.initialize(dataset) or fit first."
-            )
-        features = feature_count(self.train_input_shape)
-        if x.ndim != 2 or len(x) != features:
-            raise DataError(
-                f"inputs have shape {x.shape}, expected ({features}, columns): one column a sample, with the "
-                "features that the model was made for."
-            )
-        return self.layers.fprop(x, inference)
+        check_features(x, self._input_shape())
+        return self.layers.fprop(np.asarray(x), inference).view(HostTensor)
 
     def bprop(self, delta: Floats) -> Floats:
         """Set all gradients from the cost's derivative by the outputs of the last training `fprop`."""
         return self.layers.bprop(delta)
 
-    def eval(self, dataset: DataSet, metric: ColumnMetric) -> Floats:
+    def feature_projector(self) -> GuidedBackprop:
+        """Return the convolutions' outputs and the way from them back to the image.
+
+        Raises:
+            RunStateError: the model is not initialized.
+        """
+        return GuidedBackprop(self.layers.layers, self._input_shape())
+
+    def eval(self, dataset: DataSet, metric: ColumnMetric) -> HostTensor:
         """Return the mean of each of the metric's values over the samples, (values,) float32.
 
         Samples that only fill up the last minibatch do not count. The data set is left where it was, and
@@ -204,7 +241,7 @@ class Model:
             ConfigurationError: `metric` is a class.
             DataError: the data set yields no minibatch, or its samples do not fit the model.
         """
-        return mean_values(self._infer, dataset, metric)
+        return mean_values(self._infer, dataset, metric).view(HostTensor)
 
     def get_outputs(self, dataset: DataSet) -> Floats:
         """Return the outputs for all samples in order, (samples, features) float32.
@@ -212,7 +249,15 @@ class Model:
         Raises:
             DataError: the data set yields no minibatch, or its samples do not fit the model.
         """
-        return all_outputs(self._infer, dataset)
+        return np.asarray(all_outputs(self._infer, dataset))
+
+    def _input_shape(self) -> Shape:
+        """Return the shape of one sample, or refuse what needs parameters."""
+        if self.train_input_shape is None:
+            raise RunStateError(
+                "the model has no parameters yet: call model.initialize(dataset) or fit first."
+            )
+        return self.train_input_shape
 
     def _infer(self, x: Floats) -> Floats:
         return self.fprop(x, inference=True)
@@ -229,13 +274,10 @@ class Model:
         Raises:
             RunStateError: the model is not initialized.
         """
-        if not self.initialized:
-            raise RunStateError(
-                "the model has no parameters yet: call model.initialize(dataset) or fit first."
-            )
+        input_shape = self._input_shape()
         return self._describe([layer_state(layer, keep_states) for layer in self.layers.layers]) | {
             "epoch_index": self.epoch_index + self._minibatches_are_done,
-            "train_input_shape": self.train_input_shape,
+            "train_input_shape": input_shape,
         }
 
     def get_description(self) -> dict[str, Any]:
@@ -274,6 +316,32 @@ class Model:
         if saved.epoch_index is not None:
             self.epoch_index = saved.epoch_index
             self._minibatches_are_done = False
+
+    def training_state(self) -> dict[str, Any]:
+        """Return how far training is in the current epoch, and the numbers that the optimizer has now."""
+        optimizer = {} if self.optimizer is None else vars(self.optimizer)
+        numbers = {name: value for name, value in optimizer.items() if isinstance(value, (int, float))}
+        return {
+            "minibatches": self._minibatches,
+            "cost_sum": self._cost_sum,
+            "total_cost": float(self.total_cost),
+            "optimizer": numbers,
+        }
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `training_state` returned: within the epoch, with the optimizer's numbers of then.
+
+        Those that are others now are logged, and set back: a resumed run is the same run. A schedule changes
+        them in every run, so that says nothing of a mistake.
+        """
+        self._minibatches, self._cost_sum = state["minibatches"], state["cost_sum"]
+        self.total_cost[...] = state["total_cost"]
+        numbers: dict[str, Any] = {} if self.optimizer is None else state["optimizer"]
+        for name, value in numbers.items():
+            given = getattr(self.optimizer, name, None)
+            if given != value:
+                _logger.info("resumed: optimizer.%s is %r again, not %r", name, value, given)
+                setattr(self.optimizer, name, value)
 
     def load_params(
         self,

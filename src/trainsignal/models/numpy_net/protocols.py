@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 import numpy.typing as npt
 
 from trainsignal.models.numpy_net.arrays import Floats, Shape
+
+Minibatch = tuple[Floats, Floats]
+"""Inputs and targets, (features, columns) float32 each."""
 
 
 class DataSet(Protocol):
@@ -72,6 +75,15 @@ class CanStop(Protocol):
 
     def should_stop(self) -> bool:
         """Whether training is to end now."""
+        ...
+
+
+@runtime_checkable
+class CanServe(Protocol):
+    """Callbacks through which the minibatches are taken, so that training can be resumed within an epoch."""
+
+    def serve(self, dataset: DataSet, /) -> Iterable[Minibatch]:
+        """Return what yields the minibatches that are still to be done, one epoch an iteration."""
         ...
 
 
