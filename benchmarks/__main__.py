@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from benchmarks import (
     default_callbacks,
     empty_publish,
+    evaluation,
     gated_callbacks,
+    histogram,
     import_time,
     ten_callbacks,
     ten_million,
@@ -22,7 +24,9 @@ QUESTIONS = (
     ten_callbacks.measure,
     gated_callbacks.measure,
     default_callbacks.measure,
+    evaluation.measure,
     ten_million.measure,
+    histogram.measure,
     import_time.measure,
 )
 PACKAGES = (
