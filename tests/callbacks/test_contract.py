@@ -10,61 +10,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
 import trainsignal.callbacks
-from tests.support.runs import fit, quiet, tiny_model, tiny_set
-from trainsignal import Callback, Callbacks, LossCallback, TrainCostCallback
+from tests.support.callback_kinds import KINDS, container_for, made, run, series_in
+from tests.support.runs import fit, quiet
+from tests.support.versatile import tiny_images, versatile_model
+from trainsignal import Callback, keys
 from trainsignal.callback import HOOKS
+from trainsignal.description import describe, rebuild
 from trainsignal.errors import RunStateError
-from trainsignal.models.numpy_net import Accuracy
 from trainsignal.run_link import run_of
 
-KINDS: list[type[Callback]] = [
-    kind
-    for kind in (getattr(trainsignal.callbacks, name) for name in trainsignal.callbacks.__all__)
-    if isinstance(kind, type) and issubclass(kind, Callback)
-]
 
-
-def never_stop(state: Any, loss: Any) -> tuple[Any, bool]:
-    return (state or 0) + 1, False
-
-
-def made(kind: type[Callback], folder: Path) -> Callback:
-    """Make one with what its required parameters stand for; a new name of one belongs in this table."""
-    by_name: dict[str, Callable[[], Any]] = {
-        "eval_set": tiny_set,
-        "metric": Accuracy,
-        "stop_func": lambda: never_stop,
-        "save_path": lambda: folder / "model.h5",
-        "path": lambda: folder / "best.h5",
-    }
-    required = [one for one in inspect.signature(kind).parameters.values() if one.default is one.empty]
-    return kind(**{one.name: by_name[one.name]() for one in required})
-
-
-def container_for(callback: Callback, **options: Any) -> Callbacks:
-    """Return a container with the callback and the writers of all that it can read."""
-    callbacks = quiet(tiny_model(), **options)
-    companions = [LossCallback(tiny_set()), TrainCostCallback()]
-    callbacks.callbacks = [
-        *(one for one in companions if not set(one.writes) & set(callback.writes)),
-        callback,
-    ]
-    return callbacks
-
-
-def run(callbacks: Callbacks, epochs: int = 3) -> None:
-    fit(callbacks.model(), callbacks, epochs)
-
-
-def series_in(data: h5py.File) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    data.visititems(lambda name, it: found.update({name: it[...]}) if isinstance(it, h5py.Dataset) else None)
-    return found
+def errors_in(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return what was logged as an error; neon's level of what is shown in any case, 41, is none."""
+    return [one for one in caplog.records if one.levelno in (logging.ERROR, logging.CRITICAL)]
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
@@ -80,7 +42,7 @@ def test_all_callbacks_are_found() -> None:
 
 def test_name_is_that_of_its_file(callback: Callback) -> None:
     words = type(callback).__module__.rpartition(".")[2].split("_")
-    assert type(callback).__name__ == "".join(map(str.capitalize, words)) + "Callback"
+    assert type(callback).__name__.lower() == "".join(words) + "callback"  # CSV and GAN are words, too
 
 
 @pytest.mark.parametrize("duplicate", [
@@ -120,7 +82,7 @@ def test_second_run_with_the_same_object_equals_the_first(
     assert first[1:] == second[1:]
     assert set(first[0]) == set(second[0])
     for name in set(first[0]):
-        if not name.startswith("time/"):
+        if not name.startswith(("time/", "system/")):  # what differs from run to run by its nature
             np.testing.assert_array_equal(first[0][name], second[0][name], err_msg=name)
 
 
@@ -129,7 +91,7 @@ def test_any_error_policy_will_do(callback: Callback, policy: Any, caplog: pytes
     callbacks = container_for(callback, on_error=policy)
     run(callbacks)
     assert callbacks.run.exit_reason == "completed"
-    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
+    assert errors_in(caplog) == []
 
 
 @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_minibatch_end", "on_epoch_end"])
@@ -152,7 +114,7 @@ def test_run_that_another_callback_breaks_leaves_nothing_open(
     callbacks.add_callback(breaking, position)
     with pytest.raises(error):
         run(callbacks)
-    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
+    assert errors_in(caplog) == []
     assert [file.name for file in tmp_path.rglob("*") if ".tmp" in file.name or ".lock" in file.name] == []
     with pytest.raises(RunStateError, match="takes part in no run"):
         run_of(callback)
@@ -165,8 +127,10 @@ def test_series_that_it_makes_are_those_that_it_declares(callback: Callback) -> 
     callbacks = container_for(callback)
     run(callbacks, epochs=1)
     companions = {key for one in callbacks.callbacks if one is not callback for key in one.writes}
-    ours = set(series_in(callbacks.callback_data)) - companions - {"time_markers/minibatch"}
-    assert ours == set(callback.writes)
+    ours = set(series_in(callbacks.callback_data)) - companions - {keys.EPOCH_ENDS, keys.CALLBACK_TIMES}
+    declared = set(callback.writes) - {keys.MODEL}
+    # A group that is declared stands for all that is in it.
+    assert {next((one for one in declared if made.startswith(f"{one}/")), made) for made in ours} == declared
 
 
 def test_hooks_can_be_called_with_neons_positional_arguments(callback: Callback) -> None:
@@ -180,8 +144,8 @@ def test_hooks_can_be_called_with_neons_positional_arguments(callback: Callback)
 
 
 def test_model_and_shared_data_stay_what_they_are(callback: Callback) -> None:
-    alone, with_it = tiny_model(), container_for(callback)
-    fit(alone, quiet(alone), 3)
+    alone, with_it = versatile_model(), container_for(callback)
+    fit(alone, quiet(alone), 3, tiny_images())
     run(with_it)
     model = with_it.model()
     np.testing.assert_array_equal(model.layers.layers[0].W, alone.layers.layers[0].W)  # type: ignore[attr-defined]
@@ -190,3 +154,15 @@ def test_model_and_shared_data_stay_what_they_are(callback: Callback) -> None:
 
 def test_constructor_touches_no_file(callback: Callback, tmp_path: Path) -> None:
     assert list((tmp_path / "saved").iterdir()) == []
+
+
+def test_description_tells_all_that_is_needed_to_make_its_like(callback: Callback) -> None:
+    described = describe(callback)
+    required = [
+        one for one in inspect.signature(type(callback)).parameters.values() if one.default is one.empty
+    ]
+    assert {one.name for one in required} <= set(described["config"])
+    objects = {id(value): value for value in (getattr(callback, name) for name in described["config"])}
+    (like,) = rebuild({"callbacks": [described]}, objects.values())
+    assert type(like) is type(callback)
+    assert describe(like) == described

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.given_series import break_off, go_on
 from tests.support.runs import fit, quiet, tiny_model, tiny_set
 from trainsignal import Callback, Callbacks, EarlyStopCallback, LossCallback
 from trainsignal.errors import ConfigurationError, WiringError
@@ -95,6 +96,47 @@ def test_second_run_begins_with_no_state() -> None:
         with callbacks.training(2) as run:
             list(run.epochs())
     assert states == [None, "used", None, "used"]
+
+
+def test_resumed_run_goes_on_with_the_state_that_the_function_kept() -> None:
+    states: list[Any] = []
+
+    def note(state: Any, loss: Any) -> tuple[Any, bool]:
+        states.append(state)
+        return {"losses": [*(state or {"losses": []})["losses"], float(loss)]}, False
+
+    stopping, writer = EarlyStopCallback(note), Losses(3.0, 2.0, 1.0)
+    state = break_off(writer, stopping, saved=stopping, after_epoch=1, until_epoch=1, epochs=3)
+    states.clear()
+    go_on(
+        writer, fresh := EarlyStopCallback(note), restored=fresh, state=state, from_epoch=2, epochs=3
+    )  # fmt: skip
+    assert states == [{"losses": [3.0, 2.0]}]
+
+
+def test_vote_is_repeated_where_the_run_is_resumed_after_it() -> None:
+    stopping, writer = EarlyStopCallback(stop_when_worse), Losses(1.0, 2.0, 0.0)
+    state = break_off(writer, stopping, saved=stopping, after_epoch=1, until_epoch=1, epochs=3)
+    fresh = EarlyStopCallback(stop_when_worse)
+    run = go_on(writer, fresh, restored=fresh, state=state, from_epoch=2, epochs=3).run
+    assert (run.exit_reason, run.epochs_complete) == ("stopped", 2)
+    assert run.votes[0].reason == "stop_when_worse stopped at loss 2 of epoch 1"
+
+
+def test_state_that_cannot_be_saved_is_left_out_and_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    stopping = EarlyStopCallback(lambda state, loss: (object(), False))
+    callbacks = quiet()
+    callbacks.callbacks = [Losses(1.0, 2.0), stopping]
+    states: list[Any] = []
+    callbacks.bus.subscribe("epoch_end", lambda: states.append(stopping.state_dict()))
+    with callbacks.training(2) as run:
+        list(run.epochs())
+    assert ["stop_state" in state for state in states] == [False, False]
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == [
+        "the state that stop_func keeps (object) is not made of plain values and cannot be saved: "
+        "a resumed run begins with None"
+    ]
 
 
 def test_without_a_loss_the_run_does_not_start() -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from tests.support import neon_reference
 from tests.support.runs import FakeClock, fit, quiet, tiny_model, tiny_set
-from trainsignal import LossCallback
+from trainsignal import LossCallback, MetricCallback
 from trainsignal.errors import ConfigurationError, DataError, FrequencyError, MissingAbilityError
+from trainsignal.models.numpy_net import Accuracy
 
 
 def test_two_losses_have_their_own_series() -> None:
@@ -134,3 +135,40 @@ def test_subclass_may_make_the_datasets_itself() -> None:
     fit(model, callbacks, 2)
 
     assert (callbacks.callback_data["cost/loss"][:] > 0).all()
+
+
+def test_both_series_tell_their_axis_so_that_resuming_can_cut_them() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(LossCallback(tiny_set(), epoch_freq=2))
+    fit(model, callbacks, 2)
+    assert dict(callbacks.callback_data["time/loss"].attrs) == {"time_markers": "epoch_freq", "epoch_freq": 2}
+
+
+def test_time_is_that_of_the_pass_whoever_asked_for_it_first() -> None:
+    clock, data = FakeClock(), tiny_set()
+
+    class Slow(Accuracy):
+        def __call__(self, *arguments: Any, **options: Any) -> Any:
+            clock.now += 1
+            return super().__call__(*arguments, **options)
+
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(MetricCallback(data, Slow()))
+    callbacks.add_callback(LossCallback(data, clock=clock))
+    fit(model, callbacks, 1)
+    assert callbacks.callback_data["time/loss"][0] == 2  # one for each minibatch
+
+
+def test_subclass_may_declare_more_series() -> None:
+    class More(LossCallback):
+        def __init__(self, eval_set: Any) -> None:
+            super().__init__(eval_set)
+            self.writes = [*self.writes, "own"]
+
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(More(tiny_set()))
+    fit(model, callbacks, 1)
+    assert callbacks.callback_data["cost/loss"][0] > 0

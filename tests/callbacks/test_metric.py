@@ -102,3 +102,12 @@ def test_what_is_no_metric_is_refused(metric: Any, message: str) -> None:
 def test_missing_set_is_refused() -> None:
     with pytest.raises(DataError, match="eval_set=None"):
         MetricCallback(None, Accuracy())
+
+
+def test_model_that_can_infer_is_not_asked_for_an_evaluation_of_its_own() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_callback(MetricCallback(tiny_set(), Accuracy()))
+    vars(model)["eval"] = lambda dataset, metric: pytest.fail("a second pass")
+    fit(model, callbacks, 1)
+    assert 0 <= callbacks.callback_data["metrics/Accuracy"][0] <= 1

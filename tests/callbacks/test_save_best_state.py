@@ -125,6 +125,11 @@ def test_path_that_cannot_be_written_is_refused_at_once(name: str, tmp_path: Pat
         SaveBestStateCallback(tmp_path / name)
 
 
+def test_empty_path_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="has no suffix"):
+        SaveBestStateCallback("")
+
+
 def test_model_without_a_state_is_refused_before_the_run(tmp_path: Path) -> None:
     callbacks = quiet()
     callbacks.callbacks = [Losses(1), SaveBestStateCallback(tmp_path / "best.h5")]

@@ -10,15 +10,15 @@ from trainsignal import keys
 from trainsignal.abilities import CanInfer, HasCost
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError
-from trainsignal.evaluation import check_evaluation_set, mean_cost
-from trainsignal.frequency import Frequency, firings, row_of
+from trainsignal.evaluation import CostTally, EpochSeries, Request, check_evaluation_set, evaluated, register
 from trainsignal.shared_data import SharedData
 
 
 class LossCallback(Callback):
-    """Writes the mean cost on an evaluation set, and the seconds that evaluating took.
+    """Writes the mean cost on an evaluation set, and the seconds of the pass that gave it.
 
-    A second one with the same label writes to "cost/loss_2", and so on.
+    Metrics that are due on the same set share that pass. A second loss with the same label writes to
+    "cost/loss_2", and so on.
     """
 
     needs = (CanInfer, HasCost)
@@ -52,22 +52,19 @@ class LossCallback(Callback):
             )
         self.eval_set = eval_set
         self.label = label
-        self.writes = (keys.Numbered(keys.loss(label)), keys.Numbered(keys.loss_time(label)))
+        self._names = (keys.Numbered(keys.loss(label)), keys.Numbered(keys.loss_time(label)))
+        self.writes = self._names
         self._clock = clock
-        self._axis: Frequency = epoch_freq
-        self._cost_key, self._time_key = keys.loss(label), keys.loss_time(label)
+        self._series = EpochSeries(self._names, epoch_freq)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        self._axis = self.epoch_freq  # of the series, whatever changes later
-        rows = firings(self._axis, epochs)
-        axis = keys.epoch_axis(self._axis)
-        cost_key, time_key = self.writes
-        cost = callback_data.create_series(cost_key, rows, attributes={**axis, keys.DIRECTION: "min"})
-        self._cost_key, self._time_key = cost.name, callback_data.create_series(time_key, rows).name
+        self._series = EpochSeries(self._names, self.epoch_freq)
+        self._series.create(callback_data, epochs, directions=("min", None))
+        register(self, self._request())
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
-        began = self._clock()
-        cost = mean_cost(model, self.eval_set)
-        row = row_of(self._axis, epoch)
-        callback_data[self._time_key][row] = self._clock() - began
-        callback_data[self._cost_key][row] = cost
+        cost, elapsed_s = evaluated(self, model, self._request(), epoch)
+        self._series.write(callback_data, epoch, (cost, elapsed_s))
+
+    def _request(self) -> Request:
+        return Request(self.eval_set, CostTally, self._clock)

@@ -7,11 +7,20 @@ from collections.abc import Collection
 from typing import Any
 
 from trainsignal import keys
-from trainsignal.abilities import CanEvaluate
+from trainsignal.abilities import CanEvaluate, CanInfer
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError
-from trainsignal.evaluation import check_evaluation_set, host_array
-from trainsignal.frequency import Frequency, firings, row_of
+from trainsignal.evaluation import (
+    EpochSeries,
+    MetricTally,
+    Request,
+    check_evaluation_set,
+    check_metric,
+    directions_of,
+    evaluated,
+    host_array,
+    register,
+)
 from trainsignal.shared_data import SharedData
 
 _logger = logging.getLogger(__name__)
@@ -20,7 +29,8 @@ _logger = logging.getLogger(__name__)
 class MetricCallback(Callback):
     """Writes each value of a metric on an evaluation set, under "metrics/<name>", and logs them.
 
-    A name that another metric has already is numbered: "metrics/Top1Misclass_2".
+    Losses and metrics that are due on the same set share one pass over it. A name that another metric has
+    already is numbered: "metrics/Top1Misclass_2".
     """
 
     needs = (CanEvaluate,)
@@ -30,8 +40,10 @@ class MetricCallback(Callback):
 
         Args:
             eval_set: see `trainsignal.abilities.EvaluationSet`.
-            metric: an instance with `metric_names`; `model.eval(eval_set, metric=metric)` gives its values.
-                Where it has `directions`, name to "min" or "max", the archive tells which values are better.
+            metric: an instance with `metric_names`. `metric(outputs, targets, calcrange=columns)` gives its
+                values for a minibatch; of a model without `fprop`, `model.eval(eval_set, metric=metric)`
+                gives those of the set. Where it has `directions`, name to "min" or "max", the archive
+                tells which values are better.
             epoch_freq: evaluate every nth epoch, or at the 0-based epochs of a list.
 
         Raises:
@@ -40,38 +52,30 @@ class MetricCallback(Callback):
         """
         super().__init__(epoch_freq=epoch_freq)
         check_evaluation_set(eval_set, "eval_set")
-        if isinstance(metric, type):
-            raise ConfigurationError(f"metric={metric.__name__}: that is a class; pass {metric.__name__}()")
-        names = getattr(metric, "metric_names", None)
-        if not names or isinstance(names, str):
-            raise ConfigurationError(f"metric={metric!r} has no metric_names, a list with one name a value")
+        check_metric(metric)
         self.eval_set = eval_set
         self.metric = metric
-        self.writes = tuple(keys.Numbered(keys.metric(name)) for name in names)
-        self._axis: Frequency = epoch_freq
-        self._keys: list[str] = [str(key) for key in self.writes]
+        self._names = [keys.Numbered(keys.metric(name)) for name in metric.metric_names]
+        self.writes = self._names
+        self._series = EpochSeries(self._names, epoch_freq)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        self._axis = self.epoch_freq  # of the series, whatever changes later
-        rows = firings(self._axis, epochs)
-        directions = getattr(self.metric, "directions", {})
-        self._keys = []
-        for name, key in zip(self.metric.metric_names, self.writes, strict=True):
-            axis = keys.epoch_axis(self._axis)
-            if name in directions:
-                axis[keys.DIRECTION] = directions[name]
-            self._keys.append(callback_data.create_series(key, rows, attributes=axis).name)
+        self._series = EpochSeries(self._names, self.epoch_freq)
+        self._series.create(callback_data, epochs, directions_of(self.metric))
+        register(self, self._request())
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
-        values = host_array(model.eval(self.eval_set, metric=self.metric)).reshape(-1)
-        if len(values) != len(self._keys):
+        if isinstance(model, CanInfer):
+            values = evaluated(self, model, self._request(), epoch)
+        else:
+            values = host_array(model.eval(self.eval_set, metric=self.metric)).reshape(-1)
+        names = self.metric.metric_names
+        if len(values) != len(names):
             raise ConfigurationError(
-                f"{type(self.metric).__name__} gave {len(values)} values for its metric_names "
-                f"{self.metric.metric_names!r}"
+                f"{type(self.metric).__name__} gave {len(values)} values for its metric_names {names!r}"
             )
-        row = row_of(self._axis, epoch)
-        for key, value in zip(self._keys, values, strict=True):
-            callback_data[key][row] = value
-        _logger.info(
-            "%s: %s", ", ".join(self.metric.metric_names), ", ".join(f"{value:g}" for value in values)
-        )
+        self._series.write(callback_data, epoch, values)
+        _logger.info("%s: %s", ", ".join(names), ", ".join(f"{value:g}" for value in values))
+
+    def _request(self) -> Request:
+        return Request(self.eval_set, MetricTally, self.metric)

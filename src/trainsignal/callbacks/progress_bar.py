@@ -15,6 +15,7 @@ from trainsignal.errors import ConfigurationError
 from trainsignal.frequency import Frequency
 from trainsignal.run_link import ExitReason, run_of
 from trainsignal.shared_data import SharedData
+from trainsignal.smoothed_cost import cost_words, smoothed_costs
 
 _FORMAT = "{desc}[Train |{bar:20}| {n_fmt:>4}/{total_fmt:<4} batches{cost_text}, {elapsed_s:.2f}s]{loss_text}"
 
@@ -26,7 +27,7 @@ class ProgressBarCallback(Callback):
     control characters.
     """
 
-    optional_reads = (keys.TRAIN_COST, keys.LOSS)
+    optional_reads = (keys.TRAIN_COST, keys.MULTICOST_TRAIN, keys.LOSS)
 
     def __init__(
         self,
@@ -96,15 +97,18 @@ class ProgressBarCallback(Callback):
         if self._line is not None:  # the epoch was cut short
             self._show(callback_data, ends=True)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: what is drawn, and when, is of this process."""
+        return {}
+
     def _show(self, callback_data: SharedData, *, ends: bool, total: int | None = None) -> None:
         """Draw the line; `ends`: for the last time."""
         line, run = self._line, run_of(self)
         line.n, line.elapsed_s = self._done, self._clock() - self._began
         line.total = total or run.minibatches_per_epoch  # a loader may have told meanwhile
-        with contextlib.suppress(KeyError, IndexError):  # nobody writes it, or not at this minibatch
-            if self._done:
-                cost = callback_data[keys.TRAIN_COST][run.minibatches_complete + self._done - 1]
-                line.cost_text = f", {cost:.2f} cost"
+        costs = smoothed_costs(callback_data, run.minibatches_complete + self._done - 1) if self._done else []
+        if costs:
+            line.cost_text = f", {cost_words(costs, '.2f')} cost{'s' if len(costs) > 1 else ''}"
         with self._giving_up_on_errors():
             if ends:
                 line.close()

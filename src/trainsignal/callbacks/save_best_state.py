@@ -9,9 +9,12 @@ from trainsignal import keys
 from trainsignal.abilities import CanSerialize
 from trainsignal.callback import Callback
 from trainsignal.checkpoint import CheckpointHistory
+from trainsignal.improvement import Improvement
 from trainsignal.run_link import run_of
 from trainsignal.saving import save_and_tell
 from trainsignal.shared_data import SharedData
+
+_LOWER = Improvement("min")
 
 
 class SaveBestStateCallback(Callback):
@@ -35,17 +38,32 @@ class SaveBestStateCallback(Callback):
         super().__init__()
         self.path = path
         self.best_cost: float | None = None
-        CheckpointHistory(path)  # refuses what cannot work, at the earliest moment
+        self._checkpoint = CheckpointHistory(path)  # refuses what cannot work, at the earliest moment
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        run_of(self).claim_file(self.path, f"{type(self).__name__}(path)")
+        run = run_of(self)
+        run.claim_file(self.path, f"{type(self).__name__}(path)", self)
         self.best_cost = None
         self._checkpoint = CheckpointHistory(self.path)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         loss = self._get_cached_epoch_loss(callback_data, model, epoch, "loss")
-        if loss is None or not loss["cost"] < (float("inf") if self.best_cost is None else self.best_cost):
+        if loss is None or not _LOWER.is_better(float(loss["cost"]), self.best_cost):
             return
         state = model.serialize(keep_states=True)
         if save_and_tell(self, callback_data, lambda: self._checkpoint.save(state, epoch)):
             self.best_cost = float(loss["cost"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best loss, and which file is this run's."""
+        owned = str(self._checkpoint.path) if self._checkpoint.has_any else None
+        return {"best_cost": self.best_cost, "owned": owned}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with both; the file may have been moved along with the checkpoint."""
+        self.best_cost = state["best_cost"]
+        path, start = self._checkpoint.path, run_of(self).resumed_from
+        is_beside = start is not None and start.parent == path.parent
+        owned = None if state["owned"] is None else Path(state["owned"])
+        if owned is not None and (owned == path or (is_beside and owned.name == path.name)):
+            self._checkpoint.adopt([], path)

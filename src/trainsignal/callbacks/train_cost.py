@@ -7,10 +7,9 @@ from typing import Any
 
 from trainsignal import keys
 from trainsignal.callback import Callback
-from trainsignal.errors import ConfigurationError
-from trainsignal.frequency import is_int
 from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData
+from trainsignal.smoothed_cost import window_width
 
 
 class TrainCostCallback(Callback):
@@ -29,9 +28,7 @@ class TrainCostCallback(Callback):
             ConfigurationError: `wsz` is no int of at least 1.
         """
         super().__init__()
-        if not is_int(wsz) or wsz < 1:
-            raise ConfigurationError(f"wsz={wsz!r}: expected the number of costs to average, at least 1")
-        self.wsz = int(wsz)
+        self.wsz = window_width(wsz)
         self._costs: deque[float] = deque(maxlen=self.wsz)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:

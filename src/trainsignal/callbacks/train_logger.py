@@ -11,6 +11,7 @@ from trainsignal.callback import Callback
 from trainsignal.frequency import Frequency
 from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData
+from trainsignal.smoothed_cost import cost_words, smoothed_costs
 
 _logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ class TrainLoggerCallback(Callback):
     The training cost of an epoch is the mean of what the loop set as `run.cost`, or else `model.total_cost`.
     """
 
-    optional_reads = (keys.TRAIN_COST, keys.LOSS)
+    optional_reads = (keys.TRAIN_COST, keys.MULTICOST_TRAIN, keys.LOSS)
 
     def __init__(self, epoch_freq: Frequency = 1, minibatch_freq: Frequency = None) -> None:
         """Store when to log."""
@@ -32,11 +33,10 @@ class TrainLoggerCallback(Callback):
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
         run = run_of(self)
-        try:
-            cost = callback_data[keys.TRAIN_COST][run.minibatches_complete + minibatch]
-        except (KeyError, IndexError):  # nobody writes it, or not at this minibatch
-            cost = run.cost
-        told = "unknown" if cost is None else f"{cost:f}"
+        costs = smoothed_costs(callback_data, run.minibatches_complete + minibatch)
+        if not costs and run.cost is not None:
+            costs = [run.cost]
+        told = cost_words(costs, "f") if costs else "unknown"
         _logger.info("Epoch %d Minibatch %d complete. Train cost: %s", epoch, minibatch, told)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
