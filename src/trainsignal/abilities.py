@@ -40,6 +40,20 @@ class HasCost(Protocol):
     cost: Cost
 
 
+class Optimizer(Protocol):
+    """What changes the parameters, as neon's `GradientDescentMomentum`."""
+
+    learning_rate: Any
+    """Factor of the gradients; read anew at each update."""
+
+
+@runtime_checkable
+class HasLearningRate(Protocol):
+    """The model keeps its optimizer in `optimizer`, and that has a `learning_rate`."""
+
+    optimizer: Optimizer
+
+
 @runtime_checkable
 class HasTotalCost(Protocol):
     """The model keeps the mean cost of the current epoch in `total_cost`: a float, or a (1, 1) array."""
@@ -98,6 +112,19 @@ class CanLoad(Protocol):
         ...
 
 
+@runtime_checkable
+class HasHiddenState(Protocol):
+    """A recurrent model whose state goes on from one minibatch to the next."""
+
+    def hidden_state(self) -> Any:
+        """Return a copy of the state, which later minibatches do not change."""
+        ...
+
+    def set_hidden_state(self, state: Any) -> None:
+        """Take back what `hidden_state` gave."""
+        ...
+
+
 class EvaluationSet(Protocol):
     """Minibatches of (inputs, targets), each (features, columns)."""
 
@@ -122,6 +149,132 @@ class HasPosition(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a position that `state_dict` gave."""
         ...
+
+
+@runtime_checkable
+class HasRandomState(Protocol):
+    """The model knows the random generators of its framework."""
+
+    def get_random_state(self) -> Any:
+        """Return their state as plain values and arrays."""
+        ...
+
+    def set_random_state(self, state: Any) -> None:
+        """Set them to what `get_random_state` returned."""
+        ...
+
+
+@runtime_checkable
+class HasTrainingState(Protocol):
+    """The model keeps more of its training than `serialize` tells: how far it is in an epoch, say."""
+
+    def training_state(self) -> dict[str, Any]:
+        """Return, as plain values, what a resumed run needs beside `serialize`."""
+        ...
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Take back what `training_state` returned; called after `deserialize`."""
+        ...
+
+
+class FeatureProjector(Protocol):
+    """The convolutions of a network, their outputs, and the way from these back to the image."""
+
+    @property
+    def in_shape(self) -> int | tuple[int, ...]:
+        """Shape of one sample; (channels, height, width) for images."""
+        ...
+
+    @property
+    def convolutions(self) -> Mapping[int, tuple[int, int, int]]:
+        """Position of each convolution among the layers, and its outputs' (maps, height, width)."""
+        ...
+
+    def outputs(self, x: Any, /) -> Iterator[tuple[int, Array]]:
+        """Yield the position and outputs, (maps, height * width, columns), of each, for inputs `x`."""
+        ...
+
+    def project_back(
+        self, x: Any, layer: int, feature_maps: npt.NDArray[np.intp], locations: npt.NDArray[np.intp], /
+    ) -> Array:
+        """Return an image, (features, columns), that shows what made one output fire in each column."""
+        ...
+
+
+@runtime_checkable
+class CanProjectBack(Protocol):
+    """The model projects the outputs of its convolutions back to the image."""
+
+    def feature_projector(self) -> FeatureProjector:
+        """Return what does so, with the parameters of this moment."""
+        ...
+
+
+@runtime_checkable
+class HasBatchStatistics(Protocol):
+    """A batch-normalization layer, with neon's names.
+
+    In training, `average = rho * average + (1 - rho) * batch` for both averages.
+    """
+
+    rho: float
+    """Share of the old running average that stays."""
+    gmean: Any
+    """Running mean of each feature map, an array or tensor."""
+    gvar: Any
+    """Running biased variance of each feature map, an array or tensor."""
+
+
+class LayerContainer(Protocol):
+    """Layers in order; one that has `layers` itself is a container of layers."""
+
+    @property
+    def layers(self) -> Any:
+        """The layers, each with a `name`, and its parameters in attributes such as `W`."""
+        ...
+
+
+@runtime_checkable
+class HasLayers(Protocol):
+    """The model shows its layers in `layers.layers`, each with a name and its parameters in attributes."""
+
+    @property
+    def layers(self) -> LayerContainer:
+        """The container of the layers."""
+        ...
+
+
+@runtime_checkable
+class HasGanCosts(Protocol):
+    """The model trains a generator against a discriminator, and tells how far it is, with neon's names."""
+
+    current_batch: int
+    """Minibatches trained on so far."""
+    last_gen_batch: int
+    """`current_batch` when the generator was last updated."""
+    gen_iter: int
+    """Updates of the generator so far."""
+    cost_dis: Any
+    """Cost of the discriminator, in the first element."""
+
+
+@runtime_checkable
+class HasGanSamples(Protocol):
+    """The model keeps what its discriminator last saw, with neon's names."""
+
+    data_batch: Any
+    """Samples of the data, (features, columns), an array or tensor."""
+    noise_batch: Any
+    """What the generator made of noise, (features, columns), an array or tensor."""
+
+
+def all_layers(container: Any) -> Iterator[Any]:
+    """Yield the layers in a container such as `model.layers`, and in those within it, but no container."""
+    for layer in container.layers:
+        if hasattr(layer, "layers"):
+            yield from all_layers(layer)
+        else:
+            yield layer
 
 
 def to_float(value: object) -> float:

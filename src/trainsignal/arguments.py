@@ -6,19 +6,21 @@
 
 or, with a parser of your own, `add_callback_arguments(parser)` and `callback_args(parser.parse_args())`.
 
-    -o, --output_file FILE   HDF5 archive of what the callbacks compute
-    -eval, --eval_freq N     evaluate every N epochs
-    -s, --save_path FILE     save checkpoints there; each epoch, unless --serialize says otherwise
-    --serialize [N]          save a checkpoint every N epochs (alone: 1), to trainsignal_model.h5 without -s
-    -H, --history N          how many checkpoints to keep
-    --model_file FILE        checkpoint to start from; must be readable
-    --no_progress_bar        draw no progress bar; args.progress_bar is then False
-    -e, --epochs N           how many epochs to train
-    -z, --batch_size N       samples in a minibatch: args.batch_size, for the script
-    -r, --rng_seed N         seed of the random numbers: args.rng_seed, for the script; None: not fixed
-    -l, --log [FILE]         also log to FILE (alone: trainsignal_log.txt)
-    -v, --verbose            log more: once INFO, twice DEBUG
-    -c, --config FILE        options as lines `name = value`; NeonArgparser only, needs the extra "cli"
+    -o, --output_file FILE     HDF5 archive of what the callbacks compute
+    -eval, --eval_freq N       evaluate every N epochs
+    -s, --save_path FILE       save checkpoints there; each epoch, unless --serialize says otherwise
+    --serialize [N]            save a checkpoint every N epochs (alone: 1); without -s to trainsignal_model.h5
+    -H, --history N            how many checkpoints to keep
+    --model_file FILE          checkpoint to start from; must be readable
+    --resume                   go on from the checkpoint at --save_path, if there is one, in the same archive
+    --checkpoint_every N|TIME  checkpoints within epochs too: every N minibatches, or each TIME (30m)
+    --no_progress_bar          draw no progress bar; args.progress_bar is then False
+    -e, --epochs N             how many epochs to train
+    -z, --batch_size N         samples in a minibatch: args.batch_size, for the script
+    -r, --rng_seed N           seed of the random numbers: args.rng_seed, for the script; None: not fixed
+    -l, --log [FILE]           also log to FILE (alone: trainsignal_log.txt)
+    -v, --verbose              log more: once INFO, twice DEBUG
+    -c, --config FILE          options as lines `name = value`; NeonArgparser only, needs the extra "cli"
 
 The command line comes before the file, the file before the defaults. As in neon, an option may be cut
 short as long as it stays clear which is meant. neon's options for its hardware (-b, -i, -d, -m, -w) do
@@ -34,8 +36,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict, Unpack, cast
 
 from trainsignal.config_file import read_words
-from trainsignal.errors import ConfigurationError, did_you_mean
+from trainsignal.errors import ConfigurationError, FrequencyError, did_you_mean
 from trainsignal.files import expand
+from trainsignal.frequency import interval_seconds
 from trainsignal.log_output import configure_logging
 
 DEFAULT_SAVE_PATH = "trainsignal_model.h5"
@@ -66,6 +69,8 @@ class CallbackArguments(TypedDict):
     model_file: str | None
     output_file: str | None
     progress_bar: bool
+    resume: bool
+    checkpoint_every: int | str | None
     save_path: str | None
     serialize: int
 
@@ -147,16 +152,17 @@ def add_callback_arguments(parser: argparse.ArgumentParser, **defaults: Unpack[O
 def callback_args(namespace: argparse.Namespace) -> CallbackArguments:
     """Return those parsed options that are parameters of `Callbacks`, as in neon.
 
-    A save path without a frequency saves each epoch; a frequency without a path saves to `DEFAULT_SAVE_PATH`.
+    A save path without a frequency saves each epoch; without a path, `DEFAULT_SAVE_PATH` is saved to and
+    resumed from.
 
     Args:
         namespace: what a parser with `add_callback_arguments` returned.
     """
     values = {name: getattr(namespace, name) for name in CallbackArguments.__annotations__}
+    if values["serialize"] or values["resume"] or values["checkpoint_every"]:
+        values["save_path"] = values["save_path"] or DEFAULT_SAVE_PATH
     if values["save_path"]:
         values["serialize"] = values["serialize"] or 1
-    elif values["serialize"]:
-        values["save_path"] = DEFAULT_SAVE_PATH
     return cast("CallbackArguments", values)
 
 
@@ -174,6 +180,17 @@ def _whole_number(minimum: int, below: int | None = None) -> Callable[[str], int
         return number
 
     return convert
+
+
+def _count_or_interval(text: str) -> int | str:
+    """Return a number of minibatches, or the text of an interval of time."""
+    if text.isdecimal():
+        return _whole_number(1)(text)
+    try:
+        interval_seconds(text)
+    except FrequencyError as error:
+        raise argparse.ArgumentTypeError(f"neither a number of minibatches nor a time: {error}") from error
+    return text
 
 
 def _readable_file(text: str) -> str:
@@ -260,6 +277,17 @@ def _add_callback_options(parser: argparse.ArgumentParser) -> None:
         help="checkpoints to keep (%(default)s)",
     )
     add("--model_file", type=_readable_file, metavar="FILE", help="checkpoint to start from")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint at --save_path, if there is one, with the same archive",
+    )
+    add(
+        "--checkpoint_every",
+        type=_count_or_interval,
+        metavar="N|TIME",
+        help="save checkpoints within epochs too: every N minibatches, or after each TIME (30m)",
+    )
     add("--no_progress_bar", dest="progress_bar", action="store_false", help="draw no progress bar")
 
 

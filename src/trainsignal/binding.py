@@ -13,6 +13,7 @@ from typing import Any
 from trainsignal.bus import Band, Bus
 from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
 from trainsignal.frequency import Frequency, fires
+from trainsignal.order import runs_after_handlers
 from trainsignal.receiver import OnError, Receiver, place
 
 
@@ -120,11 +121,17 @@ def bind(
             if hook.is_overridden(member.callback):
                 receiver = _spare(spare, member, hook) or _receiver(member, hook, bus)
                 if not receiver.is_disabled:
-                    signal.connect_in(Band.CALLBACKS, receiver)
+                    signal.connect_in(band_of(member.callback, hook), receiver)
                 bound.append(receiver)
     for receiver in bound:
         receiver.siblings = [one for one in bound if one.member.callback is receiver.member.callback]
     return bound
+
+
+def band_of(callback: Callback, hook: Hook) -> Band:
+    """Return where a hook runs; when the run is closed, what saves it comes before the handlers clean up."""
+    is_late = runs_after_handlers(callback) and hook.signal != "run_closed"
+    return Band.LAST if is_late else Band.CALLBACKS
 
 
 def _spare(spare: list[HookReceiver], member: Member, hook: Hook) -> HookReceiver | None:

@@ -26,11 +26,12 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Band(IntEnum):
-    """The three groups of receivers of a signal, in the order in which they run."""
+    """The groups of receivers of a signal, in the order in which they run."""
 
     FIRST = 0
     CALLBACKS = 1
     AFTER = 2
+    LAST = 3
 
 
 def strong(connected: Any) -> Callable[..., Any] | None:

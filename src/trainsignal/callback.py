@@ -13,7 +13,10 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from trainsignal import keys
-from trainsignal.frequency import Frequency, check_frequency, fires, row_of
+from trainsignal.backend import BackendAttribute
+from trainsignal.frequency import Frequency, check_frequency, fires
+from trainsignal.plain_state import changed_attributes, set_attributes
+from trainsignal.readings import epoch_row
 from trainsignal.run_link import Boundary, ExitReason, joined_run, run_of, without_run
 from trainsignal.shared_data import SharedData
 
@@ -54,6 +57,7 @@ class Callback:
     Attributes:
         epoch_freq: when the epoch hooks fire.
         minibatch_freq: when the minibatch hooks fire.
+        be: neon's backend, which makes tensors and computes with them; the model's own, where it has one.
         costnm: name of the model's cost function, once known.
         reads: series that it needs; it runs after their writer, and without one the run does not start.
         optional_reads: series that it uses where they are; it runs after their writer.
@@ -63,6 +67,7 @@ class Callback:
 
     epoch_freq = FrequencyAttribute()
     minibatch_freq = FrequencyAttribute()
+    be = BackendAttribute()
     costnm: str | None = None
     reads: Collection[str] = ()
     optional_reads: Collection[str] = ()
@@ -133,6 +138,22 @@ class Callback:
         """
         run_of(self).request_stop(reason, type(self).__name__, at)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run has to know of this callback.
+
+        As it stands: the attributes that are not as they were when the run began, as far as their values are
+        plain (None, numbers, text, NumPy arrays, random generators, and containers of these).
+        """
+        return changed_attributes(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned; called after `on_train_begin` of a resumed run.
+
+        Args:
+            state: of the checkpoint from which the run goes on.
+        """
+        set_attributes(self, state)
+
     def _get_cached_epoch_loss(
         self, callback_data: SharedData, model: Any, epoch: int, label: str
     ) -> dict[str, Any] | None:
@@ -152,11 +173,8 @@ class Callback:
         if key not in callback_data:
             return None
         series = callback_data[key]
-        frequency: Frequency = series.attrs.get(keys.EPOCHS, series.attrs.get(keys.EPOCH_FREQ, 1))
-        if frequency is None or not fires(frequency, epoch):
-            return None
-        row = row_of(frequency, epoch)
-        if row >= len(series):  # its writer has not come so far
+        row = epoch_row(series, epoch)
+        if row is None:
             return None
         if self.costnm is None:
             function = getattr(getattr(model, "cost", None), "costfunc", None)

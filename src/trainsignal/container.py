@@ -6,31 +6,43 @@ prepares, because a layer between costs more than the dispatch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from trainsignal import defaults, description, hand_loop, wiring
 from trainsignal.abilities import CanFinish
 from trainsignal.binding import Choice, HookReceiver, Member, bind, members
 from trainsignal.bus import Bus
 from trainsignal.callback import Callback
-from trainsignal.callbacks import EarlyStopCallback, SaveBestStateCallback
+from trainsignal.callbacks import (
+    DeconvCallback,
+    EarlyStopCallback,
+    HistCallback,
+    SaveBestStateCallback,
+    WatchTickerCallback,
+)
 from trainsignal.callbacks.early_stop import StopFunction
-from trainsignal.errors import WiringError
+from trainsignal.errors import ConfigurationError, WiringError
+from trainsignal.feed import Served
 from trainsignal.frequency import Frequency
 from trainsignal.hot_path import Call, HotPath
+from trainsignal.interrupt import Interruption
 from trainsignal.life import RunLife
 from trainsignal.order import run_order
 from trainsignal.preflight import check_is_callback, check_wiring, warn_of_idle
 from trainsignal.receiver import OnError, check_on_error
+from trainsignal.resume import Resumption, load_file
 from trainsignal.run import TrainingRun
 from trainsignal.run_link import join
 from trainsignal.shared_data import SharedData
+from trainsignal.subscription import When
 from trainsignal.summary import summarize
+
+_Batch = TypeVar("_Batch")
 
 
 class Callbacks:
@@ -65,6 +77,9 @@ class Callbacks:
         multicost: bool = False,
         *,
         on_error: OnError = "raise",
+        resume: bool | str | Path = False,
+        checkpoint_every: When = None,
+        grace_s: float = 15.0,
         trust_pickle: bool = False,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
@@ -83,23 +98,37 @@ class Callbacks:
             eval_set: data set for the loss and the metric.
             metric: metric to evaluate beside the loss.
             log_token: neon's cloud service is gone; has no effect.
-            multicost: the model has several costs (not available yet).
+            multicost: record each of the model's several costs (`model.cost.costs`) instead of one.
             on_error: what an exception of a callback leads to, unless it was added with another choice.
-            trust_pickle: allow `model_file` to be a pickle, which can run any code when it is loaded.
+            resume: True: go on from the checkpoint at `save_path`, with the same archive; where there is none
+                yet, begin anew. A path: go on from that checkpoint, which must be there.
+            checkpoint_every: save checkpoints within epochs too: every nth minibatch, or after each interval
+                ("30m").
+            grace_s: seconds after Ctrl-C or SIGTERM within which the current minibatch may end in order.
+            trust_pickle: allow `model_file`, and the checkpoint to resume from, to be a pickle, which can
+                run any code when it is loaded.
             clock: seconds; says what callbacks cost, when intervals are over and when publishing is due.
 
         Raises:
             ConfigurationError: arguments that do not go together.
         """
         check_on_error(on_error)
+        if resume is True and save_path is None:
+            raise ConfigurationError(
+                "resume=True without save_path: pass the path of the checkpoints as save_path, or that of "
+                "one as resume"
+            )
         self.bus = Bus(clock=clock)
         self.callback_data = SharedData(output_file, position=lambda: self.run.position(), clock=clock)
         self.run = TrainingRun(model, self.bus, self.callback_data, driver=self)
-        self._life = RunLife(self.run, driver=self, on_close=self._unwire)
+        self._life = RunLife(self.run, driver=self, bound=lambda: self._bound, on_close=self._unwire)
+        self._interruption = Interruption(grace_s, self.run.minibatch_end.wake, self.run.force)
         self.output_file = output_file
         self.save_path = save_path
         self.model_file = model_file
         self._on_error: OnError = on_error
+        self._resume_from = save_path if resume is True else (resume or None)
+        self._may_begin_anew = resume is True
         self._trust_pickle = trust_pickle
         self._choices: dict[int, Choice] = {}
         self._bound: list[HookReceiver] = []
@@ -107,7 +136,8 @@ class Callbacks:
         self._end = self.run.minibatch_end
         self._callbacks = defaults.default_callbacks(
             eval_freq=eval_freq, eval_set=eval_set, metric=metric, progress_bar=progress_bar,
-            save_path=save_path, serialize=serialize, history=history, multicost=multicost,
+            save_path=save_path, serialize=serialize, checkpoint_every=checkpoint_every, history=history,
+            multicost=multicost, clock=clock,
         )  # fmt: skip
         defaults.check_leftovers(train_set, log_token)
 
@@ -162,6 +192,31 @@ class Callbacks:
             "callbacks": [description.describe(callback) for callback in self._callbacks],
         }
 
+    @classmethod
+    def load_callbacks(
+        cls,
+        cdict: Mapping[str, Any] | str | Path,
+        model: Any,
+        data: Iterable[Any] = (),
+        *,
+        trust_pickle: bool = False,
+    ) -> Self:
+        """Return a container with the callbacks of a description.
+
+        Args:
+            cdict: what `get_description` returned, or a file with it.
+            model: any object.
+            data: what the description only names: data sets by their `name`, metrics, functions.
+            trust_pickle: allow the file to be a pickle, which can run any code when it is loaded.
+
+        Raises:
+            ConfigurationError: a class is not loaded, or a data set is not among `data`.
+        """
+        described = description.read_description(cdict, trust_pickle=trust_pickle)
+        callbacks = cls(model, output_file=described.get("output_file"))
+        callbacks.callbacks = description.rebuild(described, data)
+        return callbacks
+
     # -- adding callbacks ------------------------------------------------------------------------------
 
     def add_callback(
@@ -203,6 +258,27 @@ class Callbacks:
         """Stop when `stop_func(state, loss) -> (state, stop)` says so; `state` begins as None."""
         self.add_callback(EarlyStopCallback(stop_func))
 
+    def add_hist_callback(self, plot_per_mini: bool = False, filter_key: Sequence[str] = ("W",)) -> None:
+        """Archive histograms of the parameters of these names, per minibatch or per epoch."""
+        self.add_callback(HistCallback(plot_per_mini, filter_key))
+
+    def add_deconv_callback(
+        self, train_set: Any, valid_set: Any, max_fm: int = 16, dataset_pct: float = 25
+    ) -> None:
+        """Archive, at the end, which images excite the feature maps of each convolution, and what in them.
+
+        Args:
+            train_set: not used, as in neon.
+            valid_set: images to search.
+            max_fm: feature maps of each layer, at most.
+            dataset_pct: how much of `valid_set` to search, in percent.
+        """
+        self.add_callback(DeconvCallback(train_set, valid_set, max_fm=max_fm, dataset_pct=dataset_pct))
+
+    def add_watch_ticker_callback(self, valid: Any) -> None:
+        """Log inputs, outputs and targets of one sequence of `valid` at each epoch's end."""
+        self.add_callback(WatchTickerCallback(self.model(), valid))
+
     # -- neon's six calls ------------------------------------------------------------------------------
 
     def on_train_begin(self, epochs: int | None) -> None:
@@ -221,16 +297,20 @@ class Callbacks:
         warn_of_idle(self._callbacks, epochs)
         self.callback_data.claim()
         try:
-            if self.model_file is not None:
-                defaults.load_model(self.run.model, self.model_file, trust_pickle=self._trust_pickle)
+            resumption = self._resumption()
+            if resumption is not None:
+                resumption.load_model(self.run.model)
+            elif self.model_file is not None:
+                load_file(self.run.model, self.model_file, trust_pickle=self._trust_pickle)
             self._wire()
         except BaseException:
             self._unwire()
             self.callback_data.release()
             raise
         with self._life.closing_on_error():
-            self._life.begin(epochs)
+            self._life.begin(epochs, resumption)
             self._rewire()  # a callback may have replaced hooks of its own in on_train_begin
+            self._interruption.raise_if_asked()
 
     def on_train_end(self) -> None:
         """Publish `train_end`, then close the run."""
@@ -241,11 +321,13 @@ class Callbacks:
         """Publish `epoch_begin` for the 0-based `epoch`."""
         with self._life.closing_on_error():
             self._life.begin_epoch(epoch)
+            self._interruption.raise_if_asked()
 
     def on_epoch_end(self, epoch: int) -> None:
         """Publish `epoch_end` for the 0-based `epoch`."""
         with self._life.closing_on_error():
             self._life.end_epoch(epoch)
+            self._interruption.raise_if_asked()
 
     # The loop stands twice: a call to one that both share costs more than publishing to nobody does.
 
@@ -279,6 +361,8 @@ class Callbacks:
         try:
             if minibatch >= path.special:
                 path.fire(epoch, minibatch)
+                path.latest = minibatch
+                self._interruption.raise_if_asked()
             else:
                 data, model = path.data, path.model
                 for call in path.always:  # ends early where the wiring changes amid it
@@ -287,6 +371,7 @@ class Callbacks:
                     last, call = call, None  # from here on an error is not that of `last`
                     path.fire_rest(last, epoch, minibatch)
         except BaseException as error:  # noqa: BLE001  # `_recover` re-raises unless the user chose otherwise
+            path.latest = minibatch  # the model has learned from it, whoever has not heard of that
             self._recover(path, call, error, epoch, minibatch)
         path.latest = minibatch
 
@@ -310,6 +395,15 @@ class Callbacks:
             self.on_train_begin(epochs)
             yield self.run
 
+    def serve(self, dataset: Iterable[_Batch]) -> Iterable[_Batch]:
+        """Return what yields the minibatches of a data set, each epoch's by one iteration.
+
+        A loop that takes them through this, as `run.minibatches` does too, can be resumed within an epoch:
+        its data set is put back, at once, and the first iteration yields what was not done yet.
+        """
+        self.run.feed.place(dataset)
+        return Served(self.run.feed, dataset)
+
     def stop(self, reason: str) -> None:
         """Vote to stop at the next minibatch boundary."""
         self.run.request_stop(reason, "user")
@@ -320,6 +414,7 @@ class Callbacks:
 
     def __enter__(self) -> Self:
         """Make it certain that the run is closed, and with which error, when the block is left."""
+        self._interruption.__enter__()
         self._life.is_guarded = True
         return self
 
@@ -327,20 +422,35 @@ class Callbacks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._life.is_guarded = False
-        if error is not None:
-            self._life.failed(error)
-        else:
-            with self._life.closing_on_error():
-                hand_loop.finish(self.run, self)
+        try:
+            if error is not None:
+                self._life.failed(error)
+            else:
+                with self._life.closing_on_error():
+                    hand_loop.finish(self.run, self)
+        finally:
+            self._interruption.__exit__(kind, error, trace)
 
     # -- wiring ----------------------------------------------------------------------------------------
 
     def _wire(self) -> None:
         before = self._bound
         self._bound = bind(self._members(run_order(self._callbacks)), self.bus, before)
+        self.run.evaluations.arrange(self._bound)
         self._bound += [one for one in before if one not in self._bound]
         for callback in self._callbacks:
             join(callback, self.run)
+
+    def _resumption(self) -> Resumption | None:
+        """Return the checkpoint to go on from, if the user wants that and there is one."""
+        if self._resume_from is None:
+            return None
+        resumption = Resumption.read(
+            self._resume_from, may_be_absent=self._may_begin_anew, trust_pickle=self._trust_pickle
+        )
+        if resumption is not None:
+            resumption.check_archive(self.callback_data.hold_previous(), self.callback_data.filename)
+        return resumption
 
     def _check_amid_run(self, callbacks: list[Callback]) -> None:
         """Refuse a change during a run that would not have been allowed before it."""

@@ -67,6 +67,15 @@ class MinibatchCost:
         except TypeError as error:
             raise CostError(f"model.cost.cost is not one number: {error}") from error
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is known so far, as plain values."""
+        return {"latest": self._latest, "is_told": self._is_told, "sum": self._sum, "count": self._count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self._latest, self._is_told = state["latest"], state["is_told"]
+        self._sum, self._count = state["sum"], state["count"]
+
     @property
     def epoch_mean(self) -> float | None:
         """Mean of what the loop set in this epoch; None where it set nothing."""

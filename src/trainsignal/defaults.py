@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-from trainsignal.abilities import CanLoad
 from trainsignal.callback import Callback
 from trainsignal.callbacks import (
     LossCallback,
@@ -17,10 +18,11 @@ from trainsignal.callbacks import (
     SerializeModelCallback,
     TrainCostCallback,
     TrainLoggerCallback,
+    TrainMulticostCallback,
 )
-from trainsignal.checkpoint import load_state
-from trainsignal.errors import ConfigurationError, MissingAbilityError
+from trainsignal.errors import ConfigurationError
 from trainsignal.frequency import Frequency
+from trainsignal.subscription import When
 
 _logger = logging.getLogger(__name__)
 
@@ -33,34 +35,54 @@ def default_callbacks(
     progress_bar: bool,
     save_path: str | Path | None,
     serialize: int,
+    checkpoint_every: When,
     history: int,
     multicost: bool,
+    clock: Callable[[], float] = perf_counter,
 ) -> list[Callback]:
     """Return the callbacks that neon's container begins with, in neon's order; arguments as `Callbacks`'.
 
     Raises:
         ConfigurationError: arguments that do not go together.
     """
-    if multicost:
-        raise ConfigurationError("multicost=True: models with several costs are not supported yet")
     if eval_freq is not None and eval_set is None:
         raise ConfigurationError(
             f"eval_freq={eval_freq!r} without eval_set: pass the data set to evaluate on as eval_set=..., "
             "or leave eval_freq out"
         )
+    if checkpoint_every is not None and save_path is None:
+        raise ConfigurationError(
+            f"checkpoint_every={checkpoint_every!r} without save_path: pass the file to save to"
+        )
     if serialize and save_path is None:
         raise ConfigurationError(f"serialize={serialize!r} without save_path: pass the file to save to")
+    if eval_freq is None:
+        _tell_of_no_evaluation(eval_set, metric)
     callbacks: list[Callback] = []
     if eval_freq is not None:
         callbacks.append(LossCallback(eval_set, epoch_freq=eval_freq))
-    callbacks.append(TrainCostCallback())
+    callbacks.append(TrainMulticostCallback() if multicost else TrainCostCallback())
     if progress_bar:
         callbacks.append(ProgressBarCallback())
     if eval_freq is not None and metric is not None:
         callbacks.append(MetricCallback(eval_set, metric, epoch_freq=eval_freq))
     if save_path is not None:
-        callbacks.append(SerializeModelCallback(save_path, epoch_freq=serialize or 1, history=history))
+        saving = SerializeModelCallback(
+            save_path, epoch_freq=serialize or 1, history=history, every=checkpoint_every, clock=clock
+        )
+        callbacks.append(saving)
     return [*callbacks, TrainLoggerCallback(), RunTimerCallback()]
+
+
+def _tell_of_no_evaluation(eval_set: object, metric: object) -> None:
+    """Tell what is not evaluated; scripts for neon pass the set whether or not --eval_freq is given."""
+    if metric is not None:
+        _logger.warning(
+            "metric=%s has no effect without eval_freq: pass eval_freq=1 to evaluate it after each epoch",
+            type(metric).__name__,
+        )
+    elif eval_set is not None:
+        _logger.info("nothing is evaluated on eval_set: eval_freq is not given")
 
 
 def check_leftovers(train_set: object, log_token: str | None) -> None:
@@ -74,22 +96,3 @@ def check_leftovers(train_set: object, log_token: str | None) -> None:
         )
     if log_token:
         _logger.warning("log_token has no effect: neon's cloud service does not exist any more")
-
-
-def load_model(model: object, path: str | Path, *, trust_pickle: bool) -> None:
-    """Load a checkpoint into the model.
-
-    Raises:
-        MissingAbilityError: the model cannot load one.
-        CheckpointError: the file is missing, broken or of another model; untrusted pickles too.
-    """
-    if not isinstance(model, CanLoad):
-        raise MissingAbilityError(
-            f"model_file={str(path)!r}: {type(model).__name__} has no deserialize(state) to load it with"
-        )
-    state = load_state(path, trust_pickle=trust_pickle)
-    try:
-        model.deserialize(state)
-    except Exception as error:
-        error.add_note(f"while loading model_file={str(path)!r}")
-        raise

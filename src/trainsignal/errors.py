@@ -10,6 +10,7 @@
     ├── CostError                 (TypeError)     a minibatch cost that is absent or no number
     ├── DataError                 (ValueError)    a data set that cannot be trained or evaluated on
     ├── RunStateError             (RuntimeError)  a call that does not fit the moment of the run
+    │   └── UnknownBatchSizeError (AttributeError)  asked of a backend that nobody has told it
     ├── ArchiveError              (OSError)       the archive cannot be read, written or claimed
     │   └── ArchiveLockedError                    another run is writing it
     └── CheckpointError           (OSError)       a checkpoint cannot be read or written
@@ -64,6 +65,10 @@ class RunStateError(TrainSignalError, RuntimeError):
     """A call at a moment of the run where it makes no sense, such as a second run."""
 
 
+class UnknownBatchSizeError(RunStateError, AttributeError):
+    """A batch size that nobody has told; `hasattr(be, "bsz")` is then False."""
+
+
 class ArchiveError(TrainSignalError, OSError):
     """An archive that cannot be read, written or claimed."""
 
@@ -87,6 +92,9 @@ def did_you_mean(name: str, known: abc.Iterable[str], *, cutoff: float = 0.6) ->
         name: what was given.
         known: what could have been meant.
         cutoff: how near the nearest must be, from 0 to 1 for equal; `difflib.get_close_matches` measures it.
+            One that differs in case alone is near enough.
     """
-    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    names = list(known)
+    same = [one for one in names if one.casefold() == name.casefold()]
+    near = same or difflib.get_close_matches(name, names, n=1, cutoff=cutoff)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -16,8 +16,15 @@ from trainsignal.errors import ConfigurationError
 
 
 def expand(path: str | os.PathLike[str]) -> Path:
-    """Return `path` with ~ and $VARIABLES filled in."""
-    return Path(os.path.expandvars(path)).expanduser()
+    """Return `path` with ~ and $VARIABLES filled in.
+
+    Raises:
+        ConfigurationError: it is neither text nor a path object.
+    """
+    try:
+        return Path(os.path.expandvars(path)).expanduser()
+    except TypeError as error:
+        raise ConfigurationError(f"{path!r} is no path: give text, or a pathlib.Path") from error
 
 
 @contextlib.contextmanager
@@ -51,12 +58,12 @@ def remove_stale(path: Path, *, numbered: bool = False) -> None:
 
     Args:
         path: what was being written.
-        numbered: also remove those of `<stem>_<number><suffix>`.
+        numbered: also remove those of `<stem>_<number><suffix>` and `<stem>_<number>_<number><suffix>`.
 
     Raises:
         OSError: the folder is gone or not writable.
     """
-    number = "(?:_[0-9]+)?" if numbered else ""
+    number = "(?:_[0-9]+){0,2}" if numbered else ""
     stale = re.compile(rf"\.{re.escape(path.stem)}{number}{re.escape(path.suffix)}\.([0-9]+)\.tmp")
     for file in path.parent.iterdir():
         match = stale.fullmatch(file.name)

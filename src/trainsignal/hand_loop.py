@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Sized
 from typing import Protocol, TypeVar
 
 from trainsignal.errors import RunStateError
+from trainsignal.feed import Feed
 from trainsignal.run_link import Boundary
 
 _Batch = TypeVar("_Batch")
@@ -22,6 +23,7 @@ class Position(Protocol):
     epoch: int
     epochs_complete: int
     minibatches_per_epoch: int | None
+    feed: Feed
     has_begun: bool
     is_in_epoch: bool
 
@@ -101,20 +103,23 @@ def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Gen
     """
     _check_in_epoch(run)
     close_minibatch(run, driver)
+    done = run.feed.place(batches)
     length = _length(batches)
-    if length is not None:
-        run.minibatches_per_epoch = run.epoch_minibatches + length
+    expected = None if length is None else run.epoch_minibatches - done + length
+    if expected is not None:
+        run.minibatches_per_epoch = expected
     if run.should_stop():
+        run.feed.is_refused = True
         return
-    for batch in batches:
+    for batch in run.feed.serve(batches):
         _check_in_epoch(run)
         close_minibatch(run, driver)  # of another loader, stepped in turns with this one
         run.forget_cost()
         driver.on_minibatch_begin(run.epoch, run.epoch_minibatches)
         yield batch
         close_minibatch(run, driver)
-        if run.should_stop():
-            return
+        if run.should_stop() and run.epoch_minibatches != expected:
+            return  # else the iterable has only its end to come to, and is ready for the next epoch then
     run.minibatches_per_epoch = run.epoch_minibatches
 
 
@@ -128,6 +133,8 @@ def close_epoch(run: Position, driver: Driver) -> None:
     """End what is open in the current epoch, and the epoch."""
     if run.is_open and run.is_in_epoch:
         close_minibatch(run, driver)
+        if run.feed.is_used and not run.epoch_minibatches and not run.should_stop():
+            run.feed.warn_of_empty_epoch(run.epoch)
         driver.on_epoch_end(run.epoch)
 
 

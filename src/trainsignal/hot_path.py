@@ -108,6 +108,10 @@ class HotPath:
         self.special = -1
         self.always.clear()
 
+    def wake(self) -> None:
+        """Have the next minibatch be a special one; may be called amid anything, by a signal handler too."""
+        self.special = -1
+
     def new_epoch(self, minibatches: int) -> None:
         """Begin to count minibatches at 0 again, after an epoch of so many."""
         self._sampler.begin_epoch(minibatches)

@@ -5,7 +5,11 @@ The layout is neon's, so that a file that we write is readable by neon's own vis
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 CONFIG = "config"
 """Group whose attributes say what was asked for (`total_epochs`) and, at the end, why the run ended."""
@@ -15,6 +19,11 @@ TOTAL_MINIBATCHES = "total_minibatches"
 EXIT_REASON = "exit_reason"
 EXIT_DETAIL = "exit_detail"
 EXIT_AUTHOR = "exit_author"
+RUN_ID = "run_id"
+"""Attribute: tells this run from all others; a resumed run keeps it."""
+
+RESUMED_AT = "resumed_at_minibatches"
+"""Attribute: (resumptions,) int64: minibatches of the run that were done when it was resumed."""
 
 TIME_MARKERS = "time_markers"
 """Group whose attributes say how far the run is; also the attribute of a series that names its axis."""
@@ -29,17 +38,85 @@ LOSSES = "cost"
 METRICS = "metrics"
 """Groups of the series that are evaluated."""
 
+MODEL = "model"
+"""No series: in `writes`, says that a callback changes the model; no evaluation before it holds after it."""
+
+EVERYTHING = "*"
+"""No series: in `optional_reads`, says that a callback runs after all that do not say so."""
+
+CHECKPOINT_RUN = "trainsignal"
+"""Key of a checkpoint under which all stands that a resumed run needs beside the model's own state."""
+
+RUN_STATE = "run state"
+"""No series: in `optional_reads`, says that a callback saves the run: after everything else, handlers too."""
+
+NO_SERIES = frozenset({MODEL, EVERYTHING, RUN_STATE})
+"""What stands among series in declarations, and is none."""
+
 TRAIN_COST = "cost/train"
 """(minibatches,) float32: mean of the last `wsz` minibatch costs; NaN where not reached."""
 
+MULTICOST_TRAIN = "multicost/train"
+"""(minibatches, costs) float64: mean of the last `wsz` costs of each branch; NaN where not reached."""
+
+MULTICOST_BRANCHES = "multicost/train_allbranches"
+"""(minibatches, branches) float64: cost of each innermost branch at the minibatch; NaN where not reached."""
+
+HISTOGRAMS = "hist"
+"""Group of one dataset a parameter, (bins, steps) int32; a column of zeros where not reached."""
+
+HISTOGRAM_NANS = "hist_nan"
+"""(steps,) float64: how many of the parameters' numbers were NaN, which no bin counts; NaN if not reached."""
+
+GAN_ITERATIONS = "gan/gen_iter"
+"""(minibatches,) float32: updates of the generator so far; NaN where the minibatch made none."""
+
+GAN_COST = "gan/cost_dis"
+"""(minibatches,) float32: cost of the discriminator where the generator was updated; NaN elsewhere."""
+
 LOSS = "cost/loss"
 """(epochs // frequency,) float32: mean cost on the evaluation set; NaN where not reached."""
+
+DECONV = "deconv"
+"""Group of what `DeconvCallback` writes; see `strongest_outputs` and `source_images`."""
+
+BATCH_IMAGE = "batch_img"
+"""(maps, 2) uint16: 0-based minibatch and column of the image that made each feature map fire most."""
+
+MAP_LOCATION = "fm_loc"
+"""(maps, 1) int16: where in the map, row * width + column."""
+
+ACTIVATION = "activation"
+"""(maps, 1) float32: output of the convolution there."""
+
+VISUALIZATION = "vis"
+"""(maps, H, W, C) uint8: what of the image led there, each scaled to 0..255."""
+
+PIXELS = "HWC_uint8"
+"""(H, W, C, images) uint8: images of one minibatch, scaled together to 0..255."""
 
 TRAIN_START = "time/train/start_time"
 """(1,) float64: seconds since 1970-01-01 UTC."""
 
 TRAIN_END = "time/train/end_time"
 """(1,) float64: seconds since 1970-01-01 UTC."""
+
+CALLBACK_TIMES = "time/callbacks"
+"""(callbacks,) float64: seconds that each took, at minibatches estimated from samples; has their names."""
+
+LEARNING_RATE = "learning_rate"
+"""(epochs,) or (minibatches,) float64: rate of the optimizer from the row's begin on."""
+
+SYSTEM_MEMORY = "system/memory"
+"""(epochs // frequency,) float64: bytes of physical memory that the process holds."""
+
+SYSTEM_CPU = "system/cpu"
+"""(epochs // frequency,) float64: percent of one core that the process used; above 100 with several cores."""
+
+# Attributes of CALLBACK_TIMES.
+NAMES = "names"
+FAILURES = "failures"
+SLOWEST = "slowest"
 
 # Attributes of a series.
 EPOCH_FREQ = "epoch_freq"
@@ -49,9 +126,17 @@ UNITS = "units"
 DIRECTION = "direction"
 """Attribute: "min" where lower is better, "max" where higher is; absent where nobody said."""
 
+# Attributes of the group HISTOGRAMS.
+BINS = "bins"
+OFFSET = "offset"
+TIME_STEPS = "time_steps"
+"""Attribute: number of columns of its datasets."""
+
 # Values of the attribute TIME_MARKERS.
 PER_MINIBATCH = "minibatch"
 PER_EPOCH_FREQ = "epoch_freq"
+PER_EPOCH = "epoch"
+"""neon's word for it in the histograms' group."""
 
 
 def loss(label: str) -> str:
@@ -69,6 +154,35 @@ def metric(name: str) -> str:
     return f"metrics/{name}"
 
 
+def strongest_outputs(layer: int) -> str:
+    """Return the key of the group for a convolution, by its 0-based position: "deconv/max_act/0002"."""
+    return f"{DECONV}/max_act/{layer:04}"
+
+
+def source_images(minibatch: int) -> str:
+    """Return the key of the group with images of a minibatch (0-based); attributes: column -> position."""
+    return f"{DECONV}/img/batch_{minibatch}"
+
+
+def gpu_memory(index: int) -> str:
+    """Return the key of the bytes in use on a GPU, by all processes; `index` is 0-based, as NVML counts."""
+    return f"system/gpu_{index}/memory"
+
+
+def gpu_utilization(index: int) -> str:
+    """Return the key of the percent of the time in which a GPU, 0-based, was computing."""
+    return f"system/gpu_{index}/utilization"
+
+
+def label_metric(name: str, label: str) -> str:
+    """Return the key of the metric `name` for one label: "metrics/per_label/Precision/cat".
+
+    A "/" in the label becomes "%2F" and a label "." becomes "%2E", for they would be steps in a path.
+    """
+    step = "%2E" if label == "." else label.replace("/", "%2F")
+    return f"metrics/per_label/{name}/{step}"
+
+
 def epoch_axis(frequency: int | Collection[int] | None) -> dict[str, object]:
     """Return the attributes of a series with one row for each epoch at which `frequency` fires."""
     if frequency is None:
@@ -76,6 +190,33 @@ def epoch_axis(frequency: int | Collection[int] | None) -> dict[str, object]:
     if isinstance(frequency, Collection):
         return {TIME_MARKERS: PER_EPOCH_FREQ, EPOCHS: list(frequency)}
     return {TIME_MARKERS: PER_EPOCH_FREQ, EPOCH_FREQ: frequency}
+
+
+def is_before(
+    axis: Mapping[str, Any], rows: int, epochs: int, minibatches: int
+) -> npt.NDArray[np.bool_] | None:
+    """Return which rows of a series belong to what was done before a moment of the run.
+
+    Args:
+        axis: attributes of the series, or of the group that has them.
+        rows: length of the series.
+        epochs: complete epochs at that moment.
+        minibatches: minibatches done at that moment, over all epochs.
+
+    Returns:
+        (rows,); None where the attributes tell no axis.
+    """
+    index = np.arange(rows)
+    kind = axis.get(TIME_MARKERS)
+    if kind == PER_MINIBATCH:
+        return index < minibatches
+    if kind == PER_EPOCH:
+        return index < epochs
+    if kind != PER_EPOCH_FREQ:
+        return None
+    if EPOCHS in axis:
+        return np.resize(np.asarray(axis[EPOCHS], np.int64), rows) < epochs if rows else index < 0
+    return (index + 1) * int(axis.get(EPOCH_FREQ, 1)) <= epochs
 
 
 class Numbered(str):
@@ -90,5 +231,7 @@ class Numbered(str):
 REMEDIES = {
     LOSS: "Pass eval_set and eval_freq to Callbacks, or add LossCallback(eval_set).",
     TRAIN_COST: "Add TrainCostCallback().",
+    MULTICOST_TRAIN: "Pass multicost=True to Callbacks, or add TrainMulticostCallback().",
+    MULTICOST_BRANCHES: "Pass multicost=True to Callbacks, or add TrainMulticostCallback().",
 }
 """What to do where nobody writes a series."""

@@ -6,16 +6,23 @@ Publishes the rarer signals, in an order that is always a sentence of the gramma
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 
 from trainsignal import hand_loop
 from trainsignal.abilities import CanFinish, HasSize
+from trainsignal.binding import HookReceiver
+from trainsignal.callback import Callback
+from trainsignal.ending import reason_of, why
 from trainsignal.errors import ConfigurationError, RunStateError
 from trainsignal.frequency import is_int
+from trainsignal.plain_state import forget_constants, note_constants, plain_attributes, set_attributes
+from trainsignal.plain_values import decode
 from trainsignal.record import RunRecord
+from trainsignal.resume import Resumption
 from trainsignal.run import TrainingRun
 from trainsignal.run_link import ExitReason
+from trainsignal.snapshot import Snapshots
 
 _logger = logging.getLogger(__name__)
 
@@ -27,15 +34,26 @@ class RunLife:
         is_guarded: whether a `with` block around the loop will close the run.
     """
 
-    def __init__(self, run: TrainingRun, driver: hand_loop.Driver, on_close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        run: TrainingRun,
+        driver: hand_loop.Driver,
+        bound: Callable[[], Collection[HookReceiver]],
+        on_close: Callable[[], None],
+    ) -> None:
         """Prepare a run that has not begun.
 
         Args:
             run: the run.
             driver: takes the calls that end what a loop left open.
+            bound: returns the receivers of the callbacks.
             on_close: called when the run is over.
         """
         self.is_guarded = False
+        self._bound = bound
+        self._resumption: Resumption | None = None
+        self._snapshots = Snapshots(run, bound)
+        run.snapshot = self._snapshots.take
         self._run = run
         self._record = RunRecord(run.data, run.report)
         self._driver = driver
@@ -57,44 +75,84 @@ class RunLife:
         if epochs is not None and (not is_int(epochs) or epochs < 0):
             raise ConfigurationError(f"epochs={epochs!r}: expected a count of 0 or more, or None if unknown")
 
-    def begin(self, epochs: int | None) -> None:
-        """Publish `train_begin` and the archive's first state."""
-        run = self._run
+    def begin(self, epochs: int | None, resumption: Resumption | None = None) -> None:
+        """Publish `train_begin` and the archive's first state.
+
+        Args:
+            epochs: how many there will be, those before a resumption included.
+            resumption: what the run goes on from; None: it begins at the begin.
+        """
+        run, self._resumption = self._run, resumption
         run.has_begun = True
         run.total_epochs = epochs
+        if resumption is not None:
+            resumption.place(run)
         run.minibatches_per_epoch = self._announced_minibatches()
-        self._record.begin(epochs, run.minibatches_per_epoch)
-        run.claim_file(run.data.filename, "the archive")
+        self._record.begin(run.run_id, epochs, run.minibatches_per_epoch)
+        run.claim_file(run.data.filename, "the archive", run.data)
         run.minibatch_begin.open(run.data, run.model)
         run.minibatch_end.open(run.data, run.model)
+        callbacks = self._callbacks().values()
         run.bus.publish(run.bus.train_begin, run.model, epochs=epochs)
+        for callback in callbacks:
+            note_constants(callback)
+        if resumption is not None:
+            self._go_on(resumption)
         self._record.publish_first()
+
+    def _go_on(self, resumption: Resumption) -> None:
+        """Take over what an earlier process left; the rest waits for the epoch that was cut short."""
+        run, moment = self._run, resumption.moment
+        run.data.continue_previous(moment, resumption.saved["loose"])
+        self._record.resume(moment.epochs, run.minibatches_complete, moment.minibatches)
+        if not resumption.is_within_epoch:
+            resumption.restore(run, self._callbacks())
+        _logger.info(
+            "the run goes on from %s: epoch %d, minibatch %d",
+            resumption.path, moment.epochs, resumption.saved["minibatch"],
+        )  # fmt: skip
 
     def begin_epoch(self, epoch: int) -> None:
         """Publish `epoch_begin`."""
         run = self._run
         self._check_open("on_epoch_begin")
+        resumption, self._resumption = self._resumption, None
+        if resumption is not None:
+            resumption.check_first_epoch(epoch)
         hand_loop.close_epoch(run, self._driver)
         done = run.epoch_minibatches
         run.minibatch_begin.new_epoch(done)
         run.minibatch_end.new_epoch(done)
         run.epoch, run.is_in_epoch = epoch, True
         run.minibatch_cost.new_epoch()
+        run.feed.new_epoch()
         run.minibatches_per_epoch = self._announced_minibatches() or run.minibatches_per_epoch
+        if resumption is None or not resumption.is_within_epoch:
+            run.bus.publish(run.bus.epoch_begin, run.model, epoch=epoch)
+            return
+        callbacks = self._callbacks()
+        by_default = [one for one in callbacks.values() if type(one).state_dict is Callback.state_dict]
+        before = [(callback, plain_attributes(callback)) for callback in by_default]
         run.bus.publish(run.bus.epoch_begin, run.model, epoch=epoch)
+        for callback, attributes in before:  # what was so at the checkpoint too is not in it
+            now = plain_attributes(callback)
+            set_attributes(callback, decode({name: attributes[name] for name in attributes if name in now}))
+        run.minibatch_begin.latest = run.minibatch_end.latest = resumption.saved["minibatch"] - 1
+        resumption.restore(run, callbacks)
 
     def end_epoch(self, epoch: int) -> None:
         """Publish `epoch_end`, then note how far the run is, in the archive too."""
         run = self._run
         self._check_open("on_epoch_end")
         hand_loop.close_minibatch(run, self._driver)
-        run.is_in_epoch = False
+        self._snapshots.before_epoch_end()
+        run.is_in_epoch, run.is_ending_epoch = False, True
         had_finished = self._model_finished()
         minibatches = run.minibatches_complete + run.epoch_minibatches
         self._record.end_epoch(epoch, minibatches)  # before callbacks save: the archive is never behind
         run.bus.publish(run.bus.epoch_end, run.model, epoch=epoch)
         run.epochs_complete += 1
-        run.minibatches_complete = minibatches
+        run.minibatches_complete, run.is_ending_epoch = minibatches, False
         if self._model_finished() and not run.votes:
             when = "before" if had_finished else "at"
             run.vote(f"model.finished was set {when} the end of the epoch", "model", "epoch")
@@ -123,11 +181,14 @@ class RunLife:
             return
         run.exit_reason, run.error = reason, error
         try:
-            self._record.end(reason, *self._why(error))
+            self._record.end(reason, *why(run))
             failures = run.bus.publish_to_all(run.bus.run_closed, run.model, reason=reason, error=error)
         finally:  # a second Ctrl-C may come amid it
             run.minibatch_begin.close()
             run.minibatch_end.close()
+            self._record.note_times(self._bound())
+            for callback in self._callbacks().values():
+                forget_constants(callback)
             self._on_close()
             self._record.publish_last()
         for problem in run.problems:
@@ -150,20 +211,17 @@ class RunLife:
         """Close the run because of `error`, unless a `with` block around the loop will do so."""
         run = self._run
         if run.is_open and not self.is_guarded:
-            self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error)
+            self.close(reason_of(error), error)
+
+    def _callbacks(self) -> dict[str, Callback]:
+        """Return the callbacks that take part, by name."""
+        return {receiver.member.name: receiver.member.callback for receiver in self._bound()}
 
     def _is_cut_short(self) -> bool:
         """Return whether epochs are missing at the end; a fit that goes on from epoch 5 begins there."""
         run = self._run
         last = run.epoch if run.epochs_complete else -1
         return run.total_epochs is not None and last + 1 < run.total_epochs
-
-    def _why(self, error: BaseException | None) -> tuple[str | None, str | None]:
-        """Return why the run ended, in words, and who wanted it."""
-        run = self._run
-        if error is not None:
-            return f"{type(error).__name__}: {error}", None
-        return (run.votes[0].reason, run.votes[0].author) if run.votes else (None, None)
 
     def _check_open(self, call: str) -> None:
         run = self._run

@@ -1,5 +1,6 @@
 """The order in which callbacks run: a reader after the writers of what it reads, otherwise as added.
 
+One that reads `keys.EVERYTHING` runs after all others, one that reads `keys.RUN_STATE` after those too.
 A pure function of what the callbacks declare; `run_order` calls no callback.
 """
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trainsignal import keys
 from trainsignal.callback import Callback
 from trainsignal.errors import WiringError
 
@@ -29,14 +31,26 @@ def run_order(callbacks: Sequence[Callback]) -> list[Callback]:
     return [callbacks[index] for index in ordered]
 
 
+def runs_after_handlers(callback: Callback) -> bool:
+    """Return whether a callback runs after the handlers too, as one that saves the run has to."""
+    return keys.RUN_STATE in callback.optional_reads
+
+
 def _writers_before(reader: int, callbacks: Sequence[Callback]) -> set[int]:
     """Return the positions of the other callbacks that write what the one at `reader` reads."""
-    read = {*callbacks[reader].reads, *callbacks[reader].optional_reads}
+    read, rank = {*callbacks[reader].reads, *callbacks[reader].optional_reads}, _rank(callbacks[reader])
     return {
         index
         for index, callback in enumerate(callbacks)
-        if callback is not callbacks[reader] and not read.isdisjoint(callback.writes)
+        if callback is not callbacks[reader]
+        and (not read.isdisjoint(callback.writes) or _rank(callback) < rank)
     }
+
+
+def _rank(callback: Callback) -> int:
+    if runs_after_handlers(callback):
+        return 2
+    return 1 if keys.EVERYTHING in callback.optional_reads else 0
 
 
 def _circle(waiting: list[int], waits_for: list[set[int]], callbacks: Sequence[Callback]) -> str:

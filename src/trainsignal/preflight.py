@@ -136,6 +136,8 @@ def _check_names(callbacks: Iterable[Callback]) -> None:
     writers: dict[str, tuple[Callback, bool]] = {}
     for callback in callbacks:
         for key in callback.writes:
+            if key == keys.MODEL:
+                continue
             numbered = isinstance(key, keys.Numbered)
             other, other_numbered = writers.setdefault(key, (callback, numbered))
             if other is not callback and not (numbered and other_numbered):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 from trainsignal.errors import ConfigurationError
@@ -59,6 +59,16 @@ class Receiver(ABC):
         self.disconnect()
 
 
+def totals(receivers: Iterable[Receiver]) -> tuple[dict[str, float], dict[str, int]]:
+    """Return the seconds spent and the failures by name; a callback has one receiver for each hook."""
+    spent: dict[str, float] = {}
+    failures: dict[str, int] = {}
+    for receiver in receivers:
+        spent[receiver.name] = spent.get(receiver.name, 0.0) + receiver.spent_s
+        failures[receiver.name] = failures.get(receiver.name, 0) + receiver.failures
+    return spent, failures
+
+
 def check_on_error(value: object) -> None:
     """Refuse what is no error policy.
 
@@ -77,6 +87,21 @@ def name_of(receiver: object) -> str:
 def note_place(error: BaseException, name: str, where: str) -> None:
     """Add to `error` who raised it and where: `while EarlyStopCallback handled epoch_end, epoch 3`."""
     error.add_note(f"while {name} handled {where}")
+    note_author(error, name)
+
+
+def note_author(error: BaseException, name: str) -> None:
+    """Remember who raised `error`, unless that is known already."""
+    vars(error).setdefault(_AUTHOR, name)
+
+
+def author_of(error: BaseException) -> str | None:
+    """Return who raised `error`; None: the loop itself, as far as we know."""
+    author: str | None = vars(error).get(_AUTHOR)
+    return author
+
+
+_AUTHOR = "trainsignal author"
 
 
 def place(signal: str, payload: Mapping[str, Any]) -> str:

@@ -5,10 +5,13 @@ Writes attributes and markers of the shared data, and has it published at the be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from trainsignal import keys
 from trainsignal.errors import ArchiveError
+from trainsignal.receiver import Receiver, totals
 from trainsignal.shared_data import SharedData
 
 
@@ -26,9 +29,10 @@ class RunRecord:
         self._report = report
         self._is_on_disk = False
 
-    def begin(self, epochs: int | None, minibatches_per_epoch: int | None) -> None:
-        """Write what was asked for; None where it is unknown."""
+    def begin(self, run_id: str, epochs: int | None, minibatches_per_epoch: int | None) -> None:
+        """Write which run it is and what was asked for; None where it is unknown."""
         config = self._data.require_group(keys.CONFIG).attrs
+        config[keys.RUN_ID] = run_id
         if epochs is not None:
             config[keys.TOTAL_EPOCHS] = epochs
         if epochs is not None and minibatches_per_epoch is not None:
@@ -36,6 +40,33 @@ class RunRecord:
         progress = self._data.require_group(keys.TIME_MARKERS).attrs
         progress[keys.EPOCHS_COMPLETE] = progress[keys.MINIBATCHES_COMPLETE] = 0
         self._data.create_series(keys.EPOCH_ENDS, epochs, dtype="i8")
+
+    def resume(self, epochs: int, minibatches: int, minibatches_done: int) -> None:
+        """Write how far the run was when it was cut short, and that it was resumed there.
+
+        Args:
+            epochs: complete ones.
+            minibatches: of the complete epochs.
+            minibatches_done: those of the epoch that was cut short included.
+        """
+        progress = self._data[keys.TIME_MARKERS].attrs
+        progress[keys.EPOCHS_COMPLETE], progress[keys.MINIBATCHES_COMPLETE] = epochs, minibatches
+        config = self._data[keys.CONFIG].attrs
+        before = np.asarray(config.get(keys.RESUMED_AT, ()), np.int64)
+        config[keys.RESUMED_AT] = np.append(before, np.int64(minibatches_done))
+
+    def note_times(self, receivers: Iterable[Receiver]) -> None:
+        """Write what each callback and handler of ours has cost so far, those of one name together."""
+        spent, failures = totals(receivers)
+        if not self._data or not spent:
+            return
+        if keys.CALLBACK_TIMES in self._data:
+            del self._data[keys.CALLBACK_TIMES]  # others may take part now
+        series = self._data.create_dataset(keys.CALLBACK_TIMES, data=np.fromiter(spent.values(), np.float64))
+        series.attrs[keys.UNITS] = "seconds"
+        series.attrs[keys.NAMES] = [_storable(name) for name in spent]
+        series.attrs[keys.FAILURES] = [failures[name] for name in spent]
+        series.attrs[keys.SLOWEST] = _storable(max(spent, key=spent.__getitem__))
 
     def publish_first(self) -> None:
         """Publish what there is before the first epoch, so that an early kill leaves something.

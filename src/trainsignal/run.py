@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -17,41 +17,16 @@ from trainsignal.abilities import CanFinish
 from trainsignal.bus import Bus
 from trainsignal.cost import MinibatchCost
 from trainsignal.errors import ConfigurationError, RunStateError
+from trainsignal.evaluation import Evaluations
+from trainsignal.feed import Feed
 from trainsignal.files import expand
 from trainsignal.hot_path import HotPath
+from trainsignal.notes import Checkpoint, StopVote
 from trainsignal.run_link import Boundary, ExitReason
 from trainsignal.shared_data import SharedData, Stamp
 
 _logger = logging.getLogger(__name__)
 _Batch = TypeVar("_Batch")
-
-
-@dataclass(frozen=True, slots=True)
-class StopVote:
-    """Somebody's wish that the run stop.
-
-    Attributes:
-        reason: in words.
-        author: who voted: a callback's class, "user", ...
-        at: the boundary at which to stop.
-        epoch: 0-based, when the vote was cast.
-        minibatch: 0-based within the epoch.
-    """
-
-    reason: str
-    author: str
-    at: Boundary
-    epoch: int
-    minibatch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A checkpoint that was saved: where, and at which position of the run."""
-
-    path: str
-    epoch: int
-    minibatch: int
 
 
 class TrainingRun:
@@ -70,10 +45,19 @@ class TrainingRun:
         minibatches_complete: minibatches of the epochs that have ended.
         has_begun: whether `train_begin` was published, or is being.
         is_in_epoch: whether an epoch has begun and not ended.
+        is_ending_epoch: whether `epoch_end` is being published, so that the epoch is not counted yet.
         exit_reason: why the run ended; None while it has not.
         error: the exception that ended it, or None.
         minibatches_per_epoch: minibatches of the current epoch; None where unknown.
         minibatch_cost: what the loop told of the current minibatch.
+        resumed_from: absolute path of the checkpoint that the run goes on from, or None.
+        is_resumed: whether the run goes on from a checkpoint.
+        is_forced: whether a signal ended the run at once, amid anything, so that its state may not be whole.
+        is_being_restored: whether a resumed run is not yet as the checkpoint says.
+        run_id: tells this run from all others; a resumed run keeps it.
+        feed: where the loop is in its data.
+        evaluations: what the callbacks evaluate at the ends of epochs.
+        snapshot: see `run_link.RunLink.snapshot`.
     """
 
     def __init__(
@@ -106,10 +90,17 @@ class TrainingRun:
         self.error: BaseException | None = None
         self.has_begun = False
         self.is_in_epoch = False
+        self.is_ending_epoch = False
+        self.resumed_from: Path | None = None
+        self.is_resumed = self.is_being_restored = self.is_forced = False
+        self.run_id = uuid.uuid4().hex
+        self.feed = Feed(model)
+        self.evaluations = Evaluations(lambda: self.epoch if self.is_ending_epoch else None)
+        self.snapshot: Callable[[int | None], dict[str, Any]] = lambda _: {}
         self.minibatch_begin = HotPath(bus, bus.minibatch_begin)
         self.minibatch_end = HotPath(bus, bus.minibatch_end, on_look=self.data.publish_if_due)
         self.minibatch_cost = MinibatchCost(model)
-        self._files: dict[Path, str] = {}
+        self._files: dict[Path, tuple[str, object]] = {}
         self._driver = driver
         self._process = os.getpid()
         bus.common.update(callback_data=data, run=self)
@@ -145,6 +136,12 @@ class TrainingRun:
     def epoch_minibatches(self) -> int:
         """Minibatches done in the current epoch."""
         return self.minibatch_end.latest + 1
+
+    @property
+    def minibatches_done(self) -> int:
+        """Minibatches done over all epochs, those of the current one included."""
+        is_counted = not (self.is_in_epoch or self.is_ending_epoch)
+        return self.minibatches_complete + (0 if is_counted else self.epoch_minibatches)
 
     @property
     def open_minibatch(self) -> int | None:
@@ -193,17 +190,12 @@ class TrainingRun:
         """Return whether somebody voted to stop at this boundary; an epoch's end serves every vote."""
         return bool(self.votes) and (at == "epoch" or any(vote.at == "minibatch" for vote in self.votes))
 
-    def claim_file(self, path: str | Path, owner: str) -> None:
-        """Make sure that nobody else in this run writes `path`.
-
-        Raises:
-            ConfigurationError: somebody does.
-        """
-        resolved = expand(path).resolve()
-        other = self._files.setdefault(resolved, owner)
-        if other != owner:
+    def claim_file(self, path: str | Path, owner: str, claimant: object) -> None:
+        """Make sure that nobody else in this run writes `path`; see `run_link.RunLink.claim_file`."""
+        other, holder = self._files.setdefault(expand(path).resolve(), (owner, claimant))
+        if holder is not claimant:
             raise ConfigurationError(
-                f"{other} and {owner} would both write {str(resolved)!r}, each over the other: "
+                f"{other} and {owner} would both write {str(expand(path))!r}, each over the other: "
                 "give one of them another path"
             )
 
@@ -229,6 +221,10 @@ class TrainingRun:
         """Have the minibatch signals look anew at who fires when."""
         self.minibatch_begin.invalidate()
         self.minibatch_end.invalidate()
+
+    def force(self) -> None:
+        """Note that a signal ends the run at once; may be called amid anything."""
+        self.is_forced = True
 
     # For hand-written loops.
 

@@ -17,18 +17,47 @@ ExitReason: TypeAlias = Literal["completed", "stopped", "interrupted", "preempte
 Boundary: TypeAlias = Literal["minibatch", "epoch"]
 
 
+class SharedEvaluations(Protocol):
+    """What a callback may ask of the evaluations of its run: see `trainsignal.evaluation.Evaluations`."""
+
+    def register(self, callback: Any, request: Any) -> None:
+        """Evaluate `request` for the callback along with others."""
+        ...
+
+    def result(self, callback: Any, model: Any, request: Any, epoch: int) -> Any:
+        """Return the value of `request` at the end of the 0-based `epoch`."""
+        ...
+
+
 class RunLink(Protocol):
     """What a callback may ask of the run that it takes part in.
 
     Attributes:
+        model: the object that was given to `Callbacks`.
         epoch: the current epoch, 0-based.
         minibatches_per_epoch: minibatches of the current epoch; None where unknown.
         minibatches_complete: minibatches done before the current epoch.
+        is_in_epoch: whether an epoch has begun and not ended.
+        resumed_from: absolute path of the checkpoint that the run goes on from, or None.
+        is_resumed: whether the run goes on from a checkpoint, so that files which it writes are continued.
+        is_forced: whether a signal ended the run at once, amid anything, so that its state may not be whole.
+        is_being_restored: whether a resumed run is not yet as its checkpoint says, and is not to be saved.
     """
 
+    model: Any
     epoch: int
     minibatches_per_epoch: int | None
     minibatches_complete: int
+    resumed_from: Path | None
+    is_resumed: bool
+    is_forced: bool
+    is_being_restored: bool
+    is_in_epoch: bool
+
+    @property
+    def evaluations(self) -> SharedEvaluations:
+        """What the callbacks of this run evaluate, so that one pass serves all that are due."""
+        ...
 
     @property
     def cost(self) -> float | None:
@@ -45,12 +74,31 @@ class RunLink(Protocol):
         """Minibatches done in the current epoch."""
         ...
 
+    @property
+    def open_minibatch(self) -> int | None:
+        """The minibatch that has begun and not ended, or None."""
+        ...
+
+    @property
+    def minibatches_done(self) -> int:
+        """Minibatches done over all epochs."""
+        ...
+
     def request_stop(self, reason: str, author: str, at: Boundary = "minibatch") -> None:
         """Vote to stop at the next boundary."""
         ...
 
-    def claim_file(self, path: str | Path, owner: str) -> None:
-        """Make sure that nobody else in this run writes `path`."""
+    def claim_file(self, path: str | Path, owner: str, claimant: object) -> None:
+        """Make sure that nobody else in this run writes `path`.
+
+        Args:
+            path: the file or folder.
+            owner: how messages call who writes it.
+            claimant: who that is.
+
+        Raises:
+            ConfigurationError: somebody else does.
+        """
         ...
 
     def report(self, problem: str) -> None:
@@ -59,6 +107,14 @@ class RunLink(Protocol):
 
     def checkpoint_saved(self, path: str) -> None:
         """Publish that a checkpoint is on the disk."""
+        ...
+
+    def snapshot(self, minibatches: int | None, /) -> dict[str, Any]:
+        """Return what a checkpoint holds: the model's own state, and all else that a resumed run needs.
+
+        Args:
+            minibatches: of the current epoch that are done; None: the epoch has ended.
+        """
         ...
 
     def wiring_changed(self) -> None:
@@ -95,5 +151,5 @@ def join(callback: object, run: RunLink | None) -> None:
 
 
 def without_run(callback: object) -> dict[str, Any]:
-    """Return the attributes of a callback, for a copy that takes part in no run."""
-    return {key: value for key, value in vars(callback).items() if key != RUN}
+    """Return the attributes of a callback, for a copy in no run; our own keys are no names."""
+    return {key: value for key, value in vars(callback).items() if key.isidentifier()}

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from trainsignal import keys
-from trainsignal.receiver import Receiver
+from trainsignal.ending import why
+from trainsignal.receiver import Receiver, totals
 from trainsignal.run import TrainingRun
 from trainsignal.shared_data import SharedData
 
@@ -22,7 +23,7 @@ def summarize(run: TrainingRun, receivers: Iterable[Receiver], output_file: str 
         receivers: whose time is listed.
         output_file: the archive; None where there is none.
     """
-    lines = [_ending(run), _progress(run)]
+    lines = [_ending(run), _progress(run), *_resumptions(run)]
     lines += _best_values(run.data)
     lines += _times(receivers)
     lines.append(
@@ -31,7 +32,7 @@ def summarize(run: TrainingRun, receivers: Iterable[Receiver], output_file: str 
     newest = {one.path: one for one in run.checkpoints if Path(one.path).exists()}
     lines += [f"checkpoint   {_short(Path(one.path))} (epoch {one.epoch})" for one in newest.values()]
     lines += [f"problem      {problem}" for problem in run.problems]
-    lines += [f"problem      {one.name} failed {one.failures} times" for one in receivers if one.failures]
+    lines += _failures(receivers)
     return "\n".join(lines)
 
 
@@ -44,18 +45,22 @@ def _short(path: Path) -> Path:
 def _ending(run: TrainingRun) -> str:
     if run.exit_reason is None:
         return "run          in progress" if run.has_begun else "run          not begun"
-    line = f"run          {run.exit_reason}"
-    if run.error is not None:
-        return f"{line}: {type(run.error).__name__}: {run.error}"
-    if run.votes:
-        return f"{line} by {run.votes[0].author}: {run.votes[0].reason}"
-    return line
+    detail, author = why(run)
+    where = "in" if run.exit_reason == "failed" else "by"
+    by = "" if author is None or (run.error is not None and author == "loop") else f" {where} {author}"
+    return f"run          {run.exit_reason}{by}" + ("" if detail is None else f": {detail}")
 
 
 def _progress(run: TrainingRun) -> str:
     asked = "" if run.total_epochs is None else f" of {run.total_epochs}"
-    done = run.minibatches_complete + (run.epoch_minibatches if run.is_in_epoch else 0)
-    return f"epochs       {run.epochs_complete}{asked}, {done} minibatches"
+    return f"epochs       {run.epochs_complete}{asked}, {run.minibatches_done} minibatches"
+
+
+def _resumptions(run: TrainingRun) -> list[str]:
+    if not run.is_resumed or keys.CONFIG not in run.data:
+        return []
+    seams = run.data[keys.CONFIG].attrs.get(keys.RESUMED_AT, ())
+    return [f"resumed      at minibatch {', '.join(str(int(seam)) for seam in seams)}"]
 
 
 def _best_values(data: SharedData) -> list[str]:
@@ -84,8 +89,14 @@ def _epoch_of(axis: Mapping[str, Any], row: int) -> int:
 
 
 def _times(receivers: Iterable[Receiver]) -> list[str]:
-    spent: dict[str, float] = {}
-    for receiver in receivers:
-        spent[receiver.name] = spent.get(receiver.name, 0.0) + receiver.spent_s
-    slowest_first = sorted(spent.items(), key=lambda item: -item[1])
+    slowest_first = sorted(totals(receivers)[0].items(), key=lambda item: -item[1])
     return [f"time         {1000 * seconds:10.1f} ms  {name}" for name, seconds in slowest_first]
+
+
+def _failures(receivers: Iterable[Receiver]) -> list[str]:
+    counts = totals(receivers)[1]
+    return [f"problem      {name} failed {_times_in_words(times)}" for name, times in counts.items() if times]
+
+
+def _times_in_words(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trainsignal.binding import Member
+from trainsignal import keys
+from trainsignal.binding import Member, band_of
 from trainsignal.bus import Band, Bus, TrainSignal
 from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
 from trainsignal.frequency import frequency_words
@@ -25,12 +26,12 @@ def describe(members: list[Member], bus: Bus, model: object) -> str:
     lines = [f"signals of {type(model).__name__}, receivers in running order:"]
     for signal in bus:
         hook = _HOOK_OF.get(signal.name)
-        in_order = reversed(members) if signal.name == "run_closed" else members
-        rows = [
-            *_handlers(signal, Band.FIRST),
-            *(() if hook is None else _callbacks(in_order, hook)),
-            *_handlers(signal, Band.AFTER),
-        ]
+        in_order = members[::-1] if signal.name == "run_closed" else members
+        rows: list[tuple[str, str]] = []
+        for band in Band:
+            rows += _handlers(signal, band)
+            if hook is not None:
+                rows += _callbacks([one for one in in_order if band_of(one.callback, hook) is band], hook)
         if rows:
             lines.append(f"  {signal.name}({', '.join(signal.spec.payload)})")
             lines += [f"    {number}. {who:<32} {when}" for number, (who, when) in enumerate(rows, 1)]
@@ -62,12 +63,11 @@ def _when(callback: Callback, hook: Hook) -> str:
 
 
 def _series(members: list[Member]) -> Iterable[str]:
-    keys = dict.fromkeys(
-        str(key)
-        for member in members
-        for key in (*member.callback.writes, *member.callback.reads, *member.callback.optional_reads)
-    )
-    for key in keys:
+    written = [key for member in members for key in member.callback.writes]
+    read = [key for member in members for key in member.callback.reads]
+    for key in dict.fromkeys(map(str, [*written, *read])):
+        if key in keys.NO_SERIES:
+            continue
         writers = [member.name for member in members if key in member.callback.writes]
         readers = [member.name for member in members if key in member.callback.reads]
         readers += [

@@ -6,6 +6,7 @@ import operator
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from trainsignal.checkpoint.formats import check_suffix, save_state
@@ -25,29 +26,59 @@ class CheckpointHistory:
     Args:
         path: the checkpoint; its suffix chooses the format, ~ and $VARIABLES are expanded.
         history: how many to keep. 0 counts as 1, as in neon.
-        resumed: the run goes on from the checkpoints of an earlier run on this path: those of earlier epochs,
-            and `path` itself, then count as written by this object.
 
     Raises:
         ConfigurationError: `history` is no such number, the suffix names no format, `path` is not writable.
     """
 
-    def __init__(self, path: str | os.PathLike[str], history: int = 1, *, resumed: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], history: int = 1) -> None:
         self.path = expand(path).absolute()  # wherever the process goes later
         self.history = max(1, _checked(history))
         check_suffix(self.path)
         check_target(self.path, "the checkpoint")
         self._numbered: list[Path] = []  # those of this run, oldest first
-        self._owns_path = resumed
-        self._adopts_earlier = resumed
+        self._owns_path = False
         self._has_saved = False
 
-    def save(self, state: object, epoch: int) -> Path:
-        """Write `state` as the checkpoint of `epoch`, and remove the oldest.
+    @property
+    def written(self) -> list[str]:
+        """Names of the numbered files that are this object's, oldest first; for `adopt`."""
+        return [file.name for file in self._numbered]
+
+    def adopt(self, written: Iterable[str], start: Path) -> None:
+        """Take `path` over, and the files that an earlier process of the same run has written beside it.
+
+        Nothing is taken over where the run goes on from a checkpoint of another name or folder.
+
+        Args:
+            written: what `written` was when the checkpoint was made from which the run goes on.
+            start: absolute path of that checkpoint, or of the link to it.
+        """
+        if start.parent != self.path.parent or not self._is_ours(start):
+            return
+        self._owns_path = True
+        newest = start.readlink() if start.is_symlink() else start  # which is not in the list
+        earlier = [self.path.with_name(name) for name in (*written, newest.name)]
+        self._numbered = [file for file in earlier if file != self.path and file.exists()]
+
+    def _is_ours(self, file: Path) -> bool:
+        """Return whether a file has a name that this object gives."""
+        numbers = "(_[0-9]+){0,2}"
+        pattern = f"{re.escape(self.path.stem)}{numbers}{re.escape(self.path.suffix)}"
+        return re.fullmatch(pattern, file.name) is not None
+
+    @property
+    def has_any(self) -> bool:
+        """Whether this object, or the process that it goes on for, has written a checkpoint."""
+        return self._owns_path
+
+    def save(self, state: object, epoch: int, minibatches: int | None = None) -> Path:
+        """Write `state` as the checkpoint of a moment, and remove the oldest.
 
         Args:
             state: what `save_state` takes.
             epoch: 0-based index; the number in the file's name.
+            minibatches: how many of the epoch are done, which follows in the name; None: all.
 
         Returns:
             The file that holds the state: `path`, or the numbered one.
@@ -59,7 +90,10 @@ class CheckpointHistory:
             if not self._has_saved:
                 remove_stale(self.path, numbered=True)  # what a killed run left half-written
                 self._has_saved = True
-            return self._save_alone(state) if self.history == 1 else self._save_numbered(state, epoch)
+            if self.history == 1:
+                return self._save_alone(state)
+            moment = str(epoch) if minibatches is None else f"{epoch}_{minibatches}"
+            return self._save_numbered(state, moment)
         except CheckpointError:
             raise
         except OSError as error:
@@ -74,11 +108,8 @@ class CheckpointHistory:
         self._owns_path = True
         return self.path
 
-    def _save_numbered(self, state: object, epoch: int) -> Path:
-        if self._adopts_earlier:
-            self._numbered = _numbered_before(self.path, epoch)
-            self._adopts_earlier = False
-        numbered = self.path.with_name(f"{self.path.stem}_{epoch}{self.path.suffix}")
+    def _save_numbered(self, state: object, moment: str) -> Path:
+        numbered = self.path.with_name(f"{self.path.stem}_{moment}{self.path.suffix}")
         if numbered not in self._numbered:
             keep_aside(numbered)
         save_state(state, numbered)
@@ -107,14 +138,6 @@ def _checked(history: int) -> int:
             f"history={history!r} is no number of checkpoints to keep. Give an int of at least 1."
         )
     return count
-
-
-def _numbered_before(path: Path, epoch: int) -> list[Path]:
-    """Return the numbered checkpoints of `path` for epochs before `epoch`, oldest first."""
-    pattern = re.compile(rf"{re.escape(path.stem)}_(0|[1-9][0-9]*){re.escape(path.suffix)}")
-    matches = ((pattern.fullmatch(file.name), file) for file in path.parent.glob("*"))
-    found = sorted((int(match[1]), file) for match, file in matches if match)
-    return [file for number, file in found if number < epoch]
 
 
 def _point(path: Path, numbered: Path) -> None:

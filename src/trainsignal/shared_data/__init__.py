@@ -1,8 +1,20 @@
 """The data that callbacks share: an `h5py.File` in memory, archived atomically; imports no bus and no run."""
 
 from trainsignal.shared_data.buffered import BufferedDataset
+from trainsignal.shared_data.continuation import Moment
 from trainsignal.shared_data.file import SharedData
 from trainsignal.shared_data.group import SharedGroup
+from trainsignal.shared_data.series import free_key, planned_rows
 from trainsignal.shared_data.store import SeriesHandler, SeriesSubscription, Stamp
 
-__all__ = ["BufferedDataset", "SeriesHandler", "SeriesSubscription", "SharedData", "SharedGroup", "Stamp"]
+__all__ = [
+    "BufferedDataset",
+    "Moment",
+    "SeriesHandler",
+    "SeriesSubscription",
+    "SharedData",
+    "SharedGroup",
+    "Stamp",
+    "free_key",
+    "planned_rows",
+]

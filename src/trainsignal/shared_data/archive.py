@@ -40,17 +40,26 @@ class Archive:
         self._process = os.getpid()
         self._lock: ArchiveLock | None = None
         self._may_hold_another = True
+        self._is_held = False
         self._next_due_s = float("-inf")
 
     @property
     def is_claimed(self) -> bool:
         """Whether this process may publish."""
-        return self._lock is not None and self._is_ours()
+        return self._lock is not None and not self._is_held and self._is_ours()
 
     @property
     def is_due(self) -> bool:
         """Whether the path is claimed and the last attempt to publish is long enough ago."""
-        return self._lock is not None and self._clock() >= self._next_due_s and self._is_ours()
+        return self.is_claimed and self._clock() >= self._next_due_s
+
+    def hold(self) -> None:
+        """Publish nothing until `go_on`: the file at the path is to be continued, and is not read yet."""
+        self._is_held = True
+
+    def go_on(self) -> None:
+        """Publish from now on over the file at the path, whose content has been taken over."""
+        self._is_held = self._may_hold_another = False
 
     def claim(self) -> None:
         """Take the lock and remove what a killed run left half-written; see `SharedData.claim`."""
@@ -71,7 +80,7 @@ class Archive:
 
     def publish(self) -> Path | None:
         """Write the file aside, whole, and rename it over the path; see `SharedData.publish`."""
-        if not self._is_ours():
+        if not self._is_ours() or self._is_held:
             return None
         if self._lock is None:
             raise RunStateError(f"{str(self.path)!r} is not claimed. Call claim() before publishing.")
@@ -94,6 +103,7 @@ class Archive:
 
     def release(self) -> None:
         """Give the lock up. May be called twice."""
+        self._is_held = False
         if self._lock is not None and self._is_ours():
             self._lock.release()
             self._lock = None

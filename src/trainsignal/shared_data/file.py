@@ -11,9 +11,11 @@ from typing import Any, Self, cast
 import h5py
 import numpy.typing as npt
 
+from trainsignal import keys
 from trainsignal.errors import ArchiveError
 from trainsignal.shared_data.archive import Archive, save_image
 from trainsignal.shared_data.buffered import BufferedDataset
+from trainsignal.shared_data.continuation import Moment, loose_values, merge, open_previous, put_loose_values
 from trainsignal.shared_data.group import SharedGroup
 from trainsignal.shared_data.series import free_key, layout
 from trainsignal.shared_data.store import SeriesHandler, SeriesSubscription, Stamp, Store
@@ -51,6 +53,7 @@ class SharedData(SharedGroup, h5py.File):
         self._store = Store(self, raw_id, position or (lambda: Stamp(epoch=0, minibatch=0)))
         h5py.File.__init__(self, raw_id)
         self._process = os.getpid()
+        self._previous: h5py.File | None = None
         self._archive = None if path is None else Archive(path, self._read_image, clock)
 
     @property
@@ -115,6 +118,51 @@ class SharedData(SharedGroup, h5py.File):
         if self._archive is not None:
             self._archive.claim()
 
+    def hold_previous(self) -> Mapping[str, Any] | None:
+        """Open what an earlier run left at the path; nothing is published until `continue_previous`.
+
+        Returns:
+            The attributes of its groups "config" and "time_markers"; None where there is no file.
+
+        Raises:
+            ArchiveError: it cannot be read.
+        """
+        if self._archive is None:
+            return None
+        self._previous = open_previous(self._archive.path)
+        if self._previous is None:
+            return None
+        self._archive.hold()
+        groups = (self._previous.get(name) for name in (keys.CONFIG, keys.TIME_MARKERS))
+        return {name: value for group in groups if group is not None for name, value in group.attrs.items()}
+
+    def continue_previous(self, moment: Moment, loose: Mapping[str, Any]) -> None:
+        """Take over what the held archive has of the time before `moment`; then publishing may go on.
+
+        Args:
+            moment: rows of series after it are left out.
+            loose: from `loose_values`: what datasets without an axis of time held at that moment.
+
+        Raises:
+            ArchiveError: it cannot be read, or does not fit what this run has made.
+        """
+        self._store.settle()
+        plain: Any = h5py.Group(self._id)
+        if self._previous is not None:
+            merge(self._previous, plain, moment)
+            self._previous.close()
+            self._previous = None
+        put_loose_values(plain, loose)
+        self._store.settle()
+        if self._archive is not None:
+            self._archive.go_on()
+
+    def loose_values(self, largest_bytes: int) -> dict[str, Any]:
+        """Return the datasets that tell no axis of time, up to so many bytes each, as arrays by path."""
+        self._store.write_back()
+        plain: Any = h5py.Group(self._id)
+        return loose_values(plain, largest_bytes)
+
     def publish(self) -> Path | None:
         """Write the whole data to the path, atomically; without a path do nothing.
 
@@ -158,6 +206,9 @@ class SharedData(SharedGroup, h5py.File):
 
     def release(self) -> None:
         """Give up the right to publish; the data stays as it is. May be called twice, and after `close`."""
+        if self._previous is not None:
+            self._previous.close()
+            self._previous = None
         if self._archive is not None:
             self._archive.release()
 

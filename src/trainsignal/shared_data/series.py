@@ -39,7 +39,7 @@ def layout(rows: int | None, columns: tuple[int, ...], dtype: npt.DTypeLike) -> 
         )
     if any(length < 1 for length in columns):
         raise ConfigurationError(f"rows of shape {columns!r} hold nothing. Give lengths of 1 or more.")
-    planned = 0 if rows is None or rows > LARGEST_PLANNED_ROWS else int(rows)
+    planned = planned_rows(rows)
     chunk_rows = max(1, CHUNK_BYTES // (kind.itemsize * int(np.prod(columns))))
     if planned:
         chunk_rows = min(chunk_rows, max(planned, FEWEST_CHUNK_ROWS))
@@ -50,6 +50,14 @@ def layout(rows: int | None, columns: tuple[int, ...], dtype: npt.DTypeLike) -> 
         "chunks": (chunk_rows, *columns),
         "fillvalue": np.nan if kind.kind == "f" else 0,
     }
+
+
+def planned_rows(rows: int | None) -> int:
+    """Return how many rows a series begins with of those that a run may have; None: nobody knows.
+
+    0 where it is to grow with the run.
+    """
+    return 0 if rows is None or rows > LARGEST_PLANNED_ROWS else int(rows)
 
 
 def free_key(key: str, is_taken: Callable[[str], bool]) -> str:
