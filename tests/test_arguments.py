@@ -21,6 +21,8 @@ NEON_DEFAULTS = {
     "save_path": None,
     "serialize": 0,
 }
+DEFAULTS = NEON_DEFAULTS | {"resume": False, "checkpoint_every": None}
+"""neon's, and those of the options that are ours."""
 
 
 LOGGER = logging.getLogger("trainsignal")
@@ -48,7 +50,7 @@ def refusal(line: str, capsys: pytest.CaptureFixture[str]) -> str:
 def test_defaults_are_those_of_neon() -> None:
     args = parse("")
 
-    assert args.callback_args == NEON_DEFAULTS
+    assert args.callback_args == DEFAULTS
     assert (args.epochs, args.batch_size, args.rng_seed, args.verbose, args.log) == (10, 128, None, 1, None)
 
 
@@ -56,6 +58,9 @@ def test_defaults_are_those_of_neon() -> None:
     ("line", "name", "value"),
     [
         ("-o run.h5", "output_file", "run.h5"),
+        ("--resume", "resume", True),
+        ("--checkpoint_every 500", "checkpoint_every", 500),
+        ("--checkpoint_every 30m", "checkpoint_every", "30m"),
         ("--output_file run.h5", "output_file", "run.h5"),
         ("--out run.h5", "output_file", "run.h5"),
         ("-eval 2", "eval_freq", 2),
@@ -85,7 +90,7 @@ def test_option_sets_its_value(line: str, name: str, value: object) -> None:
     args = parse(line)
 
     assert getattr(args, name) == value
-    if name in NEON_DEFAULTS:
+    if name in DEFAULTS:
         assert args.callback_args[name] == value
 
 
@@ -94,6 +99,10 @@ def test_option_sets_its_value(line: str, name: str, value: object) -> None:
     [
         ("", None, 0),
         ("-s m.prm", "m.prm", 1),
+        ("--resume", "trainsignal_model.h5", 1),
+        ("--resume -s m.h5", "m.h5", 1),
+        ("--checkpoint_every 30m", "trainsignal_model.h5", 1),
+        ("--checkpoint_every 30m -s m.h5 --serialize 5", "m.h5", 5),
         ("-s m.prm --serialize 5", "m.prm", 5),
         ("--serialize 5", "trainsignal_model.h5", 5),
         ("--serialize", "trainsignal_model.h5", 1),
@@ -207,7 +216,7 @@ def test_any_parser_takes_the_options_with_other_defaults() -> None:
     namespace = parser.parse_args(["-H", "2"])
 
     assert namespace.epochs == 3
-    assert callback_args(namespace) == NEON_DEFAULTS | {"history": 2, "save_path": "m.h5", "serialize": 1}
+    assert callback_args(namespace) == DEFAULTS | {"history": 2, "save_path": "m.h5", "serialize": 1}
 
 
 def test_default_overrides_give_way_to_the_command_line() -> None:
@@ -233,3 +242,10 @@ def test_default_overrides_give_way_to_the_command_line() -> None:
 def test_wrong_default_is_refused(overrides: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         NeonArgparser("a script", default_overrides=overrides)
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "soon", "1.5", "5 parsecs"])
+def test_what_is_neither_a_count_nor_a_time_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(f"--checkpoint_every={text}".replace(" ", "_"))
+    assert "--checkpoint_every" in capsys.readouterr().err

@@ -55,10 +55,21 @@ ROWS = {
         "minibatch_begin + end amid a network's training ",
         "a minibatch of that network itself ",
     ],
+    "A loss and six metrics on one evaluation set": [
+        "the loss alone (baseline)",
+        "the loss and six metrics ",
+        "the loss and six metrics, a pass each, as neon ",
+    ],
     "100,000 minibatches with TrainCost, published at each epoch's end": [
         "the same means written to a NumPy array (baseline)",
         "trainsignal, minibatch_begin + end ",
         "trainsignal, epoch ends and publishing included ",
+    ],
+    "Count 1,863,690 weights by powers of two": [
+        "np.abs and np.log2 (baseline)",
+        "trainsignal, log2_histogram ",
+        "trainsignal, one in a thousand is NaN ",
+        "neon's rule by np.histogram ",
     ],
     "import trainsignal": [
         "numpy and h5py (baseline)",
@@ -67,7 +78,7 @@ ROWS = {
     ],
 }
 PEERS = ["Ignite", "torchtnt", "Keras", "Lightning"]
-GOALS = 10
+GOALS = 12
 
 
 @cache

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import frequencies, naive_fires
-from trainsignal import Bus, Callback, Callbacks
+from trainsignal import Bus, Callback, Callbacks, keys
 from trainsignal.binding import Choice, HookReceiver, Member, bind, members
 from trainsignal.bus import Band
 from trainsignal.callback import HOOKS
@@ -371,3 +371,19 @@ def test_disabled_callback_is_not_called_again_but_to_clean_up() -> None:
                     callbacks.add_callback(Callback())  # wiring anew does not revive it
 
     assert failing.calls == ["minibatch_end", "run_closed"]
+
+
+def test_callback_that_saves_the_run_comes_after_the_handlers_but_cleans_up_before_them() -> None:
+    class Saving(Everything):
+        optional_reads = (keys.RUN_STATE,)
+
+    journal: list[tuple[Any, ...]] = []
+    bus = bus_with_data()
+    bind([Member(Everything(journal, "other"), "other"), Member(Saving(journal, "saving"), "saving")], bus)
+    for name in PAYLOADS:
+        bus.subscribe(name, lambda: journal.append(("handler",)))
+
+    publish_all(bus)
+
+    orders = [[entry[0] for entry in journal[start : start + 3]] for start in range(0, len(journal), 3)]
+    assert orders == [["other", "handler", "saving"]] * 6 + [["saving", "other", "handler"]]

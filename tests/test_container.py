@@ -330,7 +330,10 @@ def test_container_makes_no_file_before_the_run(tmp_path: Path) -> None:
     ({"eval_freq": 1}, "eval_freq=1 without eval_set"),
     ({"eval_freq": 0, "eval_set": tiny_set()}, "expected an int of at least 1"),
     ({"eval_freq": 1, "eval_set": tiny_set(), "metric": Accuracy}, r"that is a class; pass Accuracy\(\)"),
-    ({"multicost": True}, "not supported yet"),
+    ({"resume": True}, "resume=True without save_path"),
+    ({"checkpoint_every": 5}, "checkpoint_every=5 without save_path"),
+    ({"checkpoint_every": 0, "save_path": "model.h5"}, "expected a number of minibatches, at least 1"),
+    ({"checkpoint_every": "soon", "save_path": "model.h5"}, "is no interval of time"),
     ({"save_path": "model.txt"}, "model.txt"),
 ])  # fmt: skip
 def test_arguments_that_cannot_work_are_refused_at_once(options: dict[str, Any], message: str) -> None:

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
-from tests.support.runs import Bare, quiet, tiny_model, tiny_set
+from tests.support.runs import Bare, quiet, tiny_set
 from trainsignal import Callbacks
-from trainsignal.checkpoint import save_state
-from trainsignal.defaults import default_callbacks, load_model
-from trainsignal.errors import CheckpointError, ConfigurationError, MissingAbilityError
+from trainsignal.defaults import default_callbacks
+from trainsignal.errors import ConfigurationError
 from trainsignal.models.numpy_net import Misclassification
 
 LOSS, COST, BAR, METRIC, SAVE, LOGGER, TIMER = (
@@ -18,7 +16,7 @@ LOSS, COST, BAR, METRIC, SAVE, LOGGER, TIMER = (
 )  # fmt: skip
 NOTHING: dict[str, Any] = {
     "eval_freq": None, "eval_set": None, "metric": None, "progress_bar": False, "save_path": None,
-    "serialize": 0, "history": 1, "multicost": False,
+    "serialize": 0, "checkpoint_every": None, "history": 1, "multicost": False,
 }  # fmt: skip
 
 
@@ -60,35 +58,47 @@ def test_progress_bar_is_shown_unless_it_is_not_wanted() -> None:
     assert BAR not in [type(one).__name__ for one in quiet().callbacks]
 
 
+def test_evaluation_without_a_set_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"eval_freq=\[0\] without eval_set: pass the data set"):
+        default_callbacks(**{**NOTHING, "eval_freq": [0]})
+
+
+NO_EFFECT = ("WARNING", "metric=Misclassification has no effect without eval_freq: pass eval_freq=1 to ")
+NO_FREQUENCY = ("INFO", "nothing is evaluated on eval_set: eval_freq is not given")
+
+
+@pytest.mark.parametrize("options, expected", [
+    ({"metric": Misclassification()}, [NO_EFFECT]),
+    ({"metric": Misclassification(), "eval_set": tiny_set()}, [NO_EFFECT]),
+    ({"eval_set": tiny_set()}, [NO_FREQUENCY]),
+    ({"eval_set": tiny_set(), "metric": Misclassification(), "eval_freq": 1}, []),
+    ({}, []),
+], ids=["metric", "both", "set", "all", "nothing"])  # fmt: skip
+def test_what_is_not_evaluated_without_a_frequency_is_told_of(
+    options: dict[str, Any], expected: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        Callbacks(Bare(), **options)
+    told = [(one.levelname, one.getMessage()) for one in caplog.records]
+    assert [level for level, _ in told] == [level for level, _ in expected]
+    assert all(text.startswith(start) for (_, text), (_, start) in zip(told, expected, strict=True))
+
+
+@pytest.mark.parametrize("every", [None, 5, "30m"])
+def test_checkpoints_within_epochs_are_saved_as_often_as_asked(every: Any) -> None:
+    saving = default_callbacks(**{**NOTHING, "save_path": "model.h5", "checkpoint_every": every})[1]
+    assert vars(saving)["every"] == every
+
+
 @pytest.mark.parametrize("options, message", [
-    ({"eval_freq": [0]}, r"eval_freq=\[0\] without eval_set: pass the data set"),
-    ({"multicost": True}, "multicost=True: models with several costs"),
+    ({"serialize": 2}, "serialize=2 without save_path"),
+    ({"checkpoint_every": "30m"}, "checkpoint_every='30m' without save_path"),
 ])  # fmt: skip
-def test_arguments_that_do_not_go_together_are_refused(options: dict[str, Any], message: str) -> None:
+def test_checkpoints_without_a_path_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        default_callbacks(**{**NOTHING, **options})
+        Callbacks(object(), **options)
 
 
-def test_checkpoint_is_loaded_into_the_model(tmp_path: Any) -> None:
-    saved, loaded = tiny_model(), tiny_model()
-    saved.layers.layers[0].W[...] = 7  # type: ignore[attr-defined]
-    save_state(saved.serialize(), tmp_path / "model.h5")
-    load_model(loaded, tmp_path / "model.h5", trust_pickle=False)
-    np.testing.assert_array_equal(loaded.layers.layers[0].W, 7)  # type: ignore[attr-defined]
-
-
-def test_model_that_cannot_load_is_told_so() -> None:
-    with pytest.raises(MissingAbilityError, match=r"Bare has no deserialize\(state\)"):
-        load_model(Bare(), "model.h5", trust_pickle=False)
-
-
-def test_state_that_does_not_fit_is_refused_with_the_name_of_its_file(tmp_path: Any) -> None:
-    save_state({"weights": np.zeros(2)}, tmp_path / "foreign.h5")
-    with pytest.raises(CheckpointError) as caught:
-        load_model(tiny_model(), tmp_path / "foreign.h5", trust_pickle=False)
-    assert caught.value.__notes__ == [f"while loading model_file={str(tmp_path / 'foreign.h5')!r}"]
-
-
-def test_checkpoints_without_a_path_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="serialize=2 without save_path"):
-        Callbacks(object(), serialize=2)
+def test_costs_of_several_branches_take_the_place_of_the_one() -> None:
+    names = [type(one).__name__ for one in default_callbacks(**{**NOTHING, "multicost": True})]
+    assert names == ["TrainMulticostCallback", LOGGER, TIMER]

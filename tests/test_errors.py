@@ -35,6 +35,7 @@ def test_the_drawn_tree_is_the_tree() -> None:
     [
         ("epoch_ned", " Did you mean 'epoch_end'?"),
         ("epoch_bgin", " Did you mean 'epoch_begin'?"),
+        ("EPOCH_END", " Did you mean 'epoch_end'?"),
         ("loss", ""),
     ],
 )

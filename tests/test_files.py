@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,6 +190,13 @@ def test_home_and_variables_are_filled_in(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert expand("~/$RUN/m.h5") == Path("/home/me/first/m.h5")
     assert expand(Path("m.h5")) == Path("m.h5")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"m.h5", ["m.h5"]], ids=repr)
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        expand(path)
+    assert str(caught.value) == f"{path!r} is no path: give text, or a pathlib.Path"
 
 
 def test_existing_file_gets_the_first_free_number_and_keeps_its_name(tmp_path: Path) -> None:

@@ -231,6 +231,59 @@ def test_minibatch_of_which_the_loop_sets_no_cost_is_missing_and_in_no_mean() ->
     assert costs[2] == 2.0
 
 
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+
+
+def test_iterator_that_was_made_outside_the_epochs_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    batches = iter(range(3))
+    with quiet().training(4) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(batches):
+                run.cost = 1.0
+    assert warned(caplog) == [
+        "epoch 1 had no minibatch: what run.minibatches(...) was given is empty, or can be iterated only "
+        "once, as a generator. Make the iterable anew in each epoch."
+    ]
+
+
+def test_each_run_warns_anew(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        hand_loop(quiet(), epochs=2, minibatches=0)
+    assert len(warned(caplog)) == 2
+
+
+def test_epoch_in_which_one_loader_of_several_is_empty_is_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with quiet().training(1) as run:
+        for _ in run.epochs():
+            for loader in ([], [1], []):
+                for _ in run.minibatches(loader):
+                    run.cost = 1.0
+    assert warned(caplog) == []
+
+
+def test_epoch_whose_minibatches_are_not_taken_through_the_run_is_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with quiet().training(2) as run:
+        list(run.epochs())
+    assert warned(caplog) == []
+
+
+def test_epoch_that_a_vote_ended_before_its_first_minibatch_is_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    callbacks = quiet()
+    callbacks.bus.subscribe("epoch_begin", lambda run: run.request_stop("enough"))
+    hand_loop(callbacks)
+    assert callbacks.run.exit_reason == "stopped"
+    assert warned(caplog) == []
+
+
 def test_epochs_outside_a_run_are_refused() -> None:
     with pytest.raises(RunStateError, match=r"inside `with callbacks\.training\(epochs\) as run:`"):
         next(quiet().run.epochs())

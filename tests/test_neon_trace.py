@@ -1,28 +1,15 @@
-"""neon's own calls, replayed: what its `Model.fit` calls on us, and what we then call on callbacks.
-
-The trace has a line a call. Section 1: calls of `fit` on the container. Section 2: calls of the container on
-callbacks A, B, C and D.
-"""
+"""neon's own calls, replayed: what its `Model.fit` calls on us, and what we then call on callbacks."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.neon_reference import NEON_DATA
+from tests.support.neon_trace import CALLBACK_CALLS, FIT_CALLS, MARKERS
 from tests.support.runs import Sentence
 from trainsignal import Callback, Callbacks
-
-_SECTIONS = (NEON_DATA / "fit_call_trace.txt").read_text().split("\n# 2. ")
-FIT_CALLS = re.findall(r"^CALL callbacks\.(\w+)\((.*)\)$", _SECTIONS[0], flags=re.MULTILINE)
-CALLBACK_CALLS = [
-    re.sub(r"  \[.*$", "", line).strip()
-    for line in _SECTIONS[1].splitlines()[1:]
-    if re.match(r" *[ABCD]\.", line)
-]
-MARKERS = re.findall(r"^set  callbacks\.(\w+) = (\d+)$", _SECTIONS[1], flags=re.MULTILINE)
 
 
 class RecordedModel:
@@ -88,7 +75,7 @@ def recorded_run(kind: type[Spy]) -> tuple[Callbacks, list[str], list[tuple[str,
     sentence = Sentence(container)
     counters = [("epoch_marker", str(container.epoch_marker))]
     for method, arguments in FIT_CALLS:
-        getattr(container, method)(*(int(one) for one in arguments.split(", ") if one))
+        getattr(container, method)(*arguments)
         if method == "on_minibatch_end":
             counters.append(("epoch_minibatches", str(container.epoch_minibatches)))
         if method == "on_epoch_end":
@@ -104,10 +91,7 @@ def test_trace_holds_two_epochs_of_two_minibatches() -> None:
 def test_calls_of_neons_fit_drive_a_whole_run() -> None:
     container, _, _, sentence = recorded_run(Spy)
     assert sentence.text == "TEBbBbeEBbBbetC"
-    published = [("on_" + call[0], *call[1:]) for call in sentence.calls[:-1]]
-    assert published == [
-        (method, *(int(one) for one in arguments.split(", ") if one)) for method, arguments in FIT_CALLS
-    ]
+    assert [("on_" + call[0], call[1:]) for call in sentence.calls[:-1]] == FIT_CALLS
     assert container.run.exit_reason == "completed"
 
 
@@ -127,3 +111,50 @@ def test_counters_are_neons_after_each_call() -> None:
 @pytest.mark.parametrize("key, value", [("total_epochs", 2), ("total_minibatches", 4)])
 def test_archive_says_what_neons_fit_asked_for(key: str, value: int) -> None:
     assert recorded_run(Spy)[0].callback_data["config"].attrs[key] == value
+
+
+class MinimalLoop:
+    """All that a framework needs to drive the callbacks: neon's six calls, in the order of the trace."""
+
+    def __init__(self, epochs: int, minibatches: int) -> None:
+        self.epochs, self.minibatches = epochs, minibatches
+
+    def fit(self, callbacks: Any) -> None:
+        callbacks.on_train_begin(self.epochs)
+        for epoch in range(self.epochs):
+            callbacks.on_epoch_begin(epoch)
+            for minibatch in range(self.minibatches):
+                callbacks.on_minibatch_begin(epoch, minibatch)
+                callbacks.on_minibatch_end(epoch, minibatch)
+            callbacks.on_epoch_end(epoch)
+        callbacks.on_train_end()
+
+
+class Recorder:
+    """Writes down whatever call it takes."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[int, ...]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments: self.calls.append((name, arguments))
+
+
+def test_loop_that_makes_the_six_calls_makes_those_of_the_trace() -> None:
+    recorder = Recorder()
+    MinimalLoop(2, 2).fit(recorder)
+    assert recorder.calls == FIT_CALLS
+
+
+def test_any_object_that_makes_the_six_calls_drives_a_whole_run() -> None:
+    container = Callbacks(RecordedModel())
+    lines: list[str] = []
+    container.callbacks = [
+        QuestionedSpy("A", lines, 1, 1),
+        QuestionedSpy("B", lines, 2, 2),
+        QuestionedSpy("C", lines, None, None),
+        QuestionedSpy("D", lines, [0], [1]),
+    ]
+    MinimalLoop(2, 2).fit(container)
+    assert lines == CALLBACK_CALLS
+    assert container.run.exit_reason == "completed"

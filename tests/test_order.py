@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trainsignal import Callback
+from trainsignal import Callback, keys
 from trainsignal.errors import WiringError
 from trainsignal.keys import Numbered
-from trainsignal.order import run_order
+from trainsignal.order import run_order, runs_after_handlers
 
 SERIES = ("a", "b", "c", "d")
 
@@ -164,3 +164,34 @@ def test_a_circle_is_named_without_those_that_only_wait_for_it() -> None:
     )
     assert "Cook" not in message
     assert "Split one of them in two" in message
+
+
+@given(st.permutations(["plain", "last", "save", "plain too"]))
+def test_one_that_reads_everything_runs_after_all_others_and_one_that_saves_the_run_after_those(
+    added: list[str],
+) -> None:
+    reads = {"last": {keys.EVERYTHING}, "save": {keys.RUN_STATE}}
+    callbacks = [Declaring(number, set(), reads.get(name, set()), set()) for number, name in enumerate(added)]
+
+    ordered = [added[one.number] for one in run_order(callbacks) if isinstance(one, Declaring)]
+
+    assert ordered[2:] == ["last", "save"]
+    assert sorted(ordered[:2], key=added.index) == ordered[:2]  # otherwise as added
+
+
+def test_two_that_save_the_run_stay_as_added() -> None:
+    callbacks = [Declaring(number, set(), {keys.RUN_STATE, keys.EVERYTHING}, set()) for number in range(2)]
+    assert run_order(callbacks) == callbacks
+
+
+def test_one_that_reads_what_a_saving_one_writes_is_refused() -> None:
+    saving, reading = Declaring(0, set(), {keys.RUN_STATE}, {"a"}), Declaring(1, {"a"}, set(), set())
+    with pytest.raises(WiringError, match="wait for each other"):
+        run_order([saving, reading])
+
+
+@pytest.mark.parametrize("optional_reads, is_late", [
+    ({keys.RUN_STATE}, True), ({keys.EVERYTHING}, False), (set(), False), ({"a", keys.RUN_STATE}, True),
+])  # fmt: skip
+def test_only_one_that_saves_the_run_waits_for_the_handlers(optional_reads: set[str], is_late: bool) -> None:
+    assert runs_after_handlers(Declaring(0, set(), optional_reads, set())) is is_late

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 
 README = Path(__file__).parent.parent / "README.md"
@@ -63,3 +64,12 @@ def test_archive_of_the_first_run_is_complete(ran: tuple[str, dict[str, Any], Pa
     with h5py.File(str(ran[2] / "run.h5")) as archive:
         assert archive["config"].attrs["exit_reason"] == "completed"
         assert archive["cost/loss"].shape == (4,)
+
+
+def test_run_that_was_started_again_went_on(ran: tuple[str, dict[str, Any], Path]) -> None:
+    assert ran[1]["survivor"].run.is_resumed
+    with h5py.File(str(ran[2] / "long.h5")) as archive:
+        assert archive["config"].attrs["resumed_at_minibatches"].tolist() == [90]
+        assert archive["cost/loss"].shape == (4,)
+        assert not np.isnan(archive["cost/loss"][:]).any()
+        assert not np.isnan(archive["cost/train"][:]).any()

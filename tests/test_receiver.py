@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trainsignal.errors import ConfigurationError
-from trainsignal.receiver import OnError, Receiver, note_place, place
+from trainsignal.receiver import OnError, Receiver, note_place, place, totals
 
 
 class Connection:
@@ -118,3 +118,11 @@ def test_a_note_names_the_receiver_and_the_place() -> None:
 )
 def test_a_place_is_the_signal_and_the_indices_that_it_carries(payload: dict[str, Any], words: str) -> None:
     assert place("minibatch_end", payload) == words
+
+
+def test_totals_are_those_of_all_receivers_of_one_name() -> None:
+    begin, end, other = made("log"), made("log"), Deaf("Bar", "log", Connection().end)
+    begin.spent_s, end.spent_s, other.spent_s = 0.5, 0.25, 2.0
+    begin.failures, end.failures = 1, 2
+
+    assert totals([begin, other, end]) == ({"LossCallback": 0.75, "Bar": 2.0}, {"LossCallback": 3, "Bar": 0})

@@ -3,12 +3,15 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 from tests.support.runs import FakeClock, Finishable, fit, hand_loop, quiet, tiny_model
+from trainsignal.errors import ArchiveError
+from trainsignal.receiver import Receiver
 from trainsignal.record import RunRecord
 from trainsignal.shared_data import SharedData
 
@@ -25,19 +28,70 @@ def test_config_says_what_is_known(
     epochs: int | None, minibatches: int | None, attributes: dict[str, int]
 ) -> None:
     data = SharedData()
-    problems_of(data)[0].begin(epochs, minibatches)
-    assert dict(data["config"].attrs) == attributes
+    problems_of(data)[0].begin("a1b2", epochs, minibatches)
+    assert dict(data["config"].attrs) == {"run_id": "a1b2", **attributes}
 
 
 def test_progress_counts_epochs_and_cumulative_minibatches() -> None:
     data = SharedData()
     record, _ = problems_of(data)
-    record.begin(3, None)
+    record.begin("a1b2", 3, None)
     assert dict(data["time_markers"].attrs) == {"epochs_complete": 0, "minibatches_complete": 0}
     record.end_epoch(0, 32)
     record.end_epoch(1, 63)
     assert dict(data["time_markers"].attrs) == {"epochs_complete": 2, "minibatches_complete": 63}
     np.testing.assert_array_equal(data["time_markers/minibatch"][:], [32, 63, 0])
+
+
+def test_resumed_run_notes_where_it_was_cut_short_each_time() -> None:
+    data = SharedData()
+    record, _ = problems_of(data)
+    record.begin("a1b2", 9, None)
+    record.resume(epochs=2, minibatches=6, minibatches_done=7)
+    record.resume(epochs=4, minibatches=12, minibatches_done=12)
+    assert data["config"].attrs["resumed_at_minibatches"].tolist() == [7, 12]
+    assert data["config"].attrs["resumed_at_minibatches"].dtype == np.int64
+    assert dict(data["time_markers"].attrs) == {"epochs_complete": 4, "minibatches_complete": 12}
+
+
+class Spent(Receiver):
+    """A receiver with an account."""
+
+    def __init__(self, name: str, spent_s: float, failures: int = 0) -> None:
+        super().__init__(name, "raise", lambda: None)
+        self.spent_s, self.failures = spent_s, failures
+
+    def __call__(self, sender: object, **payload: Any) -> object:
+        return None
+
+
+def test_what_each_callback_has_cost_is_kept_with_its_name() -> None:
+    data = SharedData()
+    record, _ = problems_of(data)
+    record.note_times([Spent("Loss", 0.5, 1), Spent("Bar\0", 2.0), Spent("Loss", 0.25, 2)])
+    series = data["time/callbacks"]
+    np.testing.assert_array_equal(series[:], [0.75, 2.0])
+    assert series.dtype == np.float64
+    assert list(series.attrs["names"]) == ["Loss", "Bar\\x00"]
+    assert list(series.attrs["failures"]) == [3, 0]
+    assert (series.attrs["slowest"], series.attrs["units"]) == ("Bar\\x00", "seconds")
+
+
+def test_later_times_replace_earlier_ones() -> None:
+    data = SharedData()
+    record, _ = problems_of(data)
+    record.note_times([Spent("Loss", 0.5)])
+    record.note_times([Spent("Loss", 1.5), Spent("Bar", 1.0)])
+    np.testing.assert_array_equal(data["time/callbacks"][:], [1.5, 1.0])
+
+
+def test_no_times_are_kept_without_callbacks_or_after_the_data_was_closed() -> None:
+    data = SharedData()
+    record, _ = problems_of(data)
+    record.note_times([])
+    assert "time" not in data
+    data.close()
+    record.note_times([Spent("Loss", 0.5)])
 
 
 @pytest.mark.parametrize("text, stored", [
@@ -148,7 +202,7 @@ def test_due_publication_that_fails_is_reported_and_tried_again_when_due(
     clock = FakeClock()
     data = SharedData(tmp_path / "run.h5", clock=clock)
     record, problems = problems_of(data)
-    record.begin(1, None)
+    record.begin("a1b2", 1, None)
     data.claim()
     record.publish_first()
     disk.is_full = True
@@ -174,3 +228,15 @@ def test_run_that_published_nothing_writes_nothing_at_its_end(tmp_path: Path) ->
     with pytest.raises(ValueError):
         hand_loop(callbacks)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("run.h5", "of an earlier run")]
+
+
+def test_run_whose_archive_cannot_be_written_at_its_begin_writes_none_at_its_end(
+    disk: FullDisk, tmp_path: Path
+) -> None:
+    (tmp_path / "run.h5").write_text("of an earlier run")
+    callbacks = quiet(output_file=tmp_path / "run.h5")
+    disk.is_full = True
+    with pytest.raises(ArchiveError):
+        hand_loop(callbacks)
+    assert (tmp_path / "run.h5").read_text() == "of an earlier run"
+    assert callbacks.run.problems == []  # it was raised, and is not told of a second time

@@ -131,3 +131,45 @@ def test_evaluation_at_listed_epochs_can_be_summarized() -> None:
     fit(model, callbacks, 3)
     best = [line.split()[1] for line in callbacks.summary().splitlines() if line.startswith("best")]
     assert best == ["loss", "Accuracy"]
+
+
+def test_callback_whose_error_ended_the_run_is_named() -> None:
+    class Broken(Callback):
+        def on_epoch_end(self, *arguments: Any) -> None:
+            raise ValueError("diverged")
+
+    callbacks = quiet()
+    callbacks.add_callback(Broken())
+    with pytest.raises(ValueError):
+        hand_loop(callbacks)
+    assert callbacks.summary().splitlines()[0] == "run          failed in Broken: ValueError: diverged"
+
+
+@pytest.mark.parametrize("epochs, words", [(1, "once"), (2, "2 times")])
+def test_failures_are_counted(epochs: int, words: str) -> None:
+    class Broken(Callback):
+        def on_epoch_end(self, *arguments: Any) -> None:
+            raise ValueError("diverged")
+
+    callbacks = quiet()
+    callbacks.add_callback(Broken(), on_error="log")
+    hand_loop(callbacks, epochs)
+    assert f"problem      Broken failed {words}" in callbacks.summary().splitlines()
+
+
+def test_seams_of_a_resumed_run_are_shown(tmp_path: Path) -> None:
+    for epochs in (1, 2, 3):
+        model = tiny_model()
+        paths = {"save_path": tmp_path / "model.h5", "output_file": tmp_path / "run.h5"}
+        callbacks = quiet(model, **paths, resume=True)
+        fit(model, callbacks, epochs)
+    assert "resumed      at minibatch 2, 4" in callbacks.summary().splitlines()
+
+
+def test_resumed_run_whose_data_was_closed_still_has_a_summary(tmp_path: Path) -> None:
+    for epochs in (1, 2):
+        model = tiny_model()
+        callbacks = quiet(model, save_path=tmp_path / "model.h5", resume=True)
+        fit(model, callbacks, epochs)
+    callbacks.callback_data.close()
+    assert callbacks.summary().startswith("run          completed")

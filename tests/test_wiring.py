@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.events import BareModel, container, drive
-from trainsignal import Bus, Callback
+from trainsignal import Bus, Callback, keys
 from trainsignal.binding import Member
 from trainsignal.wiring import describe
 
@@ -95,12 +95,11 @@ def test_a_rule_of_its_own_is_said() -> None:
     ]
 
 
-def test_series_are_listed_with_who_writes_and_reads_them() -> None:
+def test_series_that_are_written_or_needed_are_listed_with_who_does() -> None:
     lines = lines_of(Member(Loss(), "Loss"), Member(Best(), "Best"), Member(OwnRule(), "OwnRule"))
 
     assert lines[lines.index("series:") + 1 :] == [
         "cost/loss written by Loss, read by Best, OwnRule (if there)",
-        "metrics/Accuracy written by nobody, read by Best (if there)",
     ]
 
 
@@ -116,3 +115,23 @@ def test_the_wiring_of_a_container_is_the_same_before_and_after_its_run() -> Non
 
     assert str(callbacks) == before
     assert before.index("1. Loss") < before.index("2. Best")
+
+
+def test_what_saves_the_run_comes_after_the_handlers_and_reads_no_series() -> None:
+    class Saving(Callback):
+        optional_reads = (keys.RUN_STATE,)
+        writes = (keys.MODEL,)
+
+        def on_epoch_end(self, *arguments: object) -> None: ...
+
+        def on_run_closed(self, *arguments: object) -> None: ...
+
+    bus = Bus()
+    bus.subscribe("epoch_end", log_line)
+    bus.subscribe("run_closed", log_line)
+    lines = lines_of(Member(Loss(), "Loss"), Member(Saving(), "Saving"), bus=bus)
+    end = lines.index("epoch_end(epoch)")
+    assert [line.split()[1] for line in lines[end + 1 : end + 4]] == ["Loss", "handler", "Saving"]
+    closed = lines.index("run_closed(reason, error)")
+    assert [line.split()[1] for line in lines[closed + 1 : closed + 4]] == ["Saving", "Loss", "handler"]
+    assert not any("run state" in line or line.startswith("model") for line in lines)

@@ -84,20 +84,111 @@ def test_numbered_files_of_an_earlier_run_are_neither_replaced_nor_removed(tmp_p
     assert {load_state(tmp_path / f"m_{epoch}.1.h5") for epoch in (1, 2)} == {"earlier"}
 
 
-def test_resumed_run_counts_the_earlier_epochs_as_its_own(tmp_path: Path) -> None:
-    for name in ["m_8", "m_9", "m_10", "m_x", "m_7.1", "n_7", "m_12"]:
-        save_state(name, tmp_path / f"{name}.h5")
-    (tmp_path / "m.h5").symlink_to("m_10.h5")
+def test_moment_within_an_epoch_has_its_minibatches_in_its_name(tmp_path: Path) -> None:
+    checkpoints = CheckpointHistory(tmp_path / "m.h5", 3)
 
-    CheckpointHistory(tmp_path / "m.h5", 2, resumed=True).save("m_11", 11)
+    written = [checkpoints.save(0, *moment).name for moment in [(0, 5), (0, 10), (0,), (1, 5)]]
 
-    assert names(tmp_path) == ["m.h5", "m_10.h5", "m_11.h5", "m_12.h5", "m_7.1.h5", "m_x.h5", "n_7.h5"]
+    assert written == ["m_0_5.h5", "m_0_10.h5", "m_0.h5", "m_1_5.h5"]
+    assert names(tmp_path) == ["m.h5", "m_0.h5", "m_0_10.h5", "m_1_5.h5"]
+
+
+def test_single_file_is_the_same_within_an_epoch(tmp_path: Path) -> None:
+    assert CheckpointHistory(tmp_path / "m.h5").save(0, 3, 7) == tmp_path / "m.h5"
+
+
+def resumed(path: Path, history: int, *earlier: int) -> CheckpointHistory:
+    """Return the history of a run that goes on from the last of these epochs."""
+    before = CheckpointHistory(path, history)
+    written = before.written
+    for epoch in earlier:
+        written = before.written
+        before.save(f"m_{epoch}", epoch)
+    now = CheckpointHistory(path, history)
+    now.adopt(written, path)
+    return now
+
+
+def test_resumed_run_goes_on_with_the_files_of_before(tmp_path: Path) -> None:
+    for stem in ("m_x", "m_7.1", "n_7", "m_99"):
+        save_state("foreign", tmp_path / f"{stem}.h5")
+
+    resumed(tmp_path / "m.h5", 2, 8, 9, 10).save("m_11", 11)
+
+    assert names(tmp_path) == ["m.h5", "m_10.h5", "m_11.h5", "m_7.1.h5", "m_99.h5", "m_x.h5", "n_7.h5"]
+    assert load_state(tmp_path / "m.h5") == "m_11"
+
+
+def test_files_of_another_run_are_not_taken_over(tmp_path: Path) -> None:
+    first = CheckpointHistory(tmp_path / "m.h5", 3)
+    for epoch in (7, 8, 9):
+        first.save("first", epoch)
+
+    second = resumed(tmp_path / "m.h5", 3, 0, 1)
+    for epoch in (2, 3, 7):
+        second.save("second", epoch)
+
+    assert names(tmp_path) == ["m.h5", "m_2.h5", "m_3.h5", "m_7.1.h5", "m_7.h5", "m_8.h5", "m_9.h5"]
+    assert load_state(tmp_path / "m_7.1.h5") == "first"
+
+
+def test_file_from_after_the_checkpoint_is_kept_aside(tmp_path: Path) -> None:
+    checkpoints = resumed(tmp_path / "m.h5", 3, 1, 2)
+    save_state("of the process that was killed", tmp_path / "m_3.h5")
+
+    checkpoints.save("again", 3)
+
+    assert names(tmp_path) == ["m.h5", "m_1.h5", "m_2.h5", "m_3.1.h5", "m_3.h5"]
+
+
+def test_files_of_another_path_are_not_taken_over(tmp_path: Path) -> None:
+    old = CheckpointHistory(tmp_path / "old.h5")
+    old.save("old", 1)
+    save_state("foreign", tmp_path / "new.h5")
+    new = CheckpointHistory(tmp_path / "new.h5")
+    new.adopt(old.written, old.path)
+    assert not new.has_any
+
+    new.save("new", 2)
+
+    assert names(tmp_path) == ["new.1.h5", "new.h5", "old.h5"]
+
+
+def test_run_may_go_on_from_an_older_file_of_the_history(tmp_path: Path) -> None:
+    before = CheckpointHistory(tmp_path / "m.h5", 2)
+    before.save("m_1", 1)
+    written = before.written
+    before.save("m_2", 2)
+    now = CheckpointHistory(tmp_path / "m.h5", 2)
+    now.adopt([], tmp_path / "m_1.h5")
+    assert written == ["m_1.h5"]
+
+    now.save("again", 2)
+
+    assert names(tmp_path) == ["m.h5", "m_1.h5", "m_2.1.h5", "m_2.h5"]
+
+
+def test_file_that_is_gone_is_not_missed(tmp_path: Path) -> None:
+    checkpoints = resumed(tmp_path / "m.h5", 2, 1, 2)
+    (tmp_path / "m_1.h5").unlink()
+    checkpoints.save("m_3", 3)
+    assert names(tmp_path) == ["m.h5", "m_2.h5", "m_3.h5"]
+
+
+@pytest.mark.parametrize("history", [1, 2])
+def test_history_knows_whether_there_is_any_checkpoint(history: int, tmp_path: Path) -> None:
+    checkpoints = CheckpointHistory(tmp_path / "m.h5", history)
+    assert not checkpoints.has_any
+    checkpoints.save(0, 0)
+    assert checkpoints.has_any
+    later = CheckpointHistory(tmp_path / "m.h5", history)
+    assert not later.has_any
+    later.adopt(checkpoints.written, later.path)
+    assert later.has_any
 
 
 def test_resumed_run_replaces_its_single_file(tmp_path: Path) -> None:
-    save_state("earlier", tmp_path / "m.h5")
-
-    CheckpointHistory(tmp_path / "m.h5", resumed=True).save("later", 1)
+    resumed(tmp_path / "m.h5", 1, 0).save("later", 1)
 
     assert names(tmp_path) == ["m.h5"]
 

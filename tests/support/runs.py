@@ -114,10 +114,10 @@ def six_calls(callbacks: Callbacks, epochs: int = 2, minibatches: int = 3) -> No
     callbacks.on_train_end()
 
 
-def tiny_set() -> ArrayIterator:
-    """Return 4 samples in 2 minibatches."""
+def tiny_set(lshape: tuple[int, ...] | None = None) -> ArrayIterator:
+    """Return 4 samples of 2 features in 2 minibatches."""
     X = [[0.0, 1.0], [1.0, 0.0], [0.5, 1.0], [1.0, 0.5]]
-    return ArrayIterator(X, [0, 1, 0, 1], nclass=2, batch_size=2, name="tiny")
+    return ArrayIterator(X, [0, 1, 0, 1], nclass=2, lshape=lshape, batch_size=2, name="tiny")
 
 
 def tiny_model() -> Model:
