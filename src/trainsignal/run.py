@@ -96,7 +96,7 @@ class TrainingRun:
         self.run_id = uuid.uuid4().hex
         self.feed = Feed(model)
         self.evaluations = Evaluations(lambda: self.epoch if self.is_ending_epoch else None)
-        self.snapshot: Callable[[int | None], dict[str, Any]] = lambda _: {}
+        self.snapshot: Callable[[int | None], dict[str, Any]]  # set by the run's `life`
         self.minibatch_begin = HotPath(bus, bus.minibatch_begin)
         self.minibatch_end = HotPath(bus, bus.minibatch_end, on_look=self.data.publish_if_due)
         self.minibatch_cost = MinibatchCost(model)
