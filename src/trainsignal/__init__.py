@@ -32,6 +32,7 @@ from trainsignal.callbacks import (
 )
 from trainsignal.container import Callbacks
 from trainsignal.errors import TrainSignalError
+from trainsignal.interrupt import PreemptedExit
 from trainsignal.run import TrainingRun
 from trainsignal.shared_data import SharedData
 
@@ -53,6 +54,7 @@ __all__ = [
     "LossCallback",
     "MetricCallback",
     "MultiLabelStatsCallback",
+    "PreemptedExit",
     "ProgressBarCallback",
     "RunTimerCallback",
     "SaveBestStateCallback",

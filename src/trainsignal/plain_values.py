@@ -158,16 +158,7 @@ def set_state(generator: Any, state: Any) -> None:
         generator.bit_generator.state = state
 
 
-_BIT_GENERATORS: Final = {
-    kind.__name__: kind
-    for kind in (
-        np.random.MT19937,
-        np.random.PCG64,
-        np.random.PCG64DXSM,
-        np.random.Philox,
-        np.random.SFC64,
-    )
-}
+_BIT_GENERATORS: Final = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
 
 def _generator(kind: str, state: Any) -> object:
@@ -176,7 +167,9 @@ def _generator(kind: str, state: Any) -> object:
     if kind == "Random":
         generator = random.Random()
     else:
-        bits = _BIT_GENERATORS[state["bit_generator"]]()
+        if state["bit_generator"] not in _BIT_GENERATORS:
+            raise KeyError(f"{state['bit_generator']!r} is no bit generator of NumPy's")
+        bits = getattr(np.random, state["bit_generator"])()
         generator = np.random.RandomState(bits) if kind == "RandomState" else np.random.Generator(bits)
     set_state(generator, state)
     return generator
