@@ -27,7 +27,15 @@ from tests.support.runs import (
     tiny_model,
     tiny_set,
 )
-from trainsignal import Callback, Callbacks, LossCallback, TrainCostCallback
+from trainsignal import (
+    Callback,
+    Callbacks,
+    DeconvCallback,
+    HistCallback,
+    LossCallback,
+    TrainCostCallback,
+    WatchTickerCallback,
+)
 from trainsignal.checkpoint import save_state
 from trainsignal.errors import (
     ArchiveLockedError,
@@ -889,3 +897,42 @@ def test_callback_that_will_not_fire_in_so_few_epochs_is_told_of(caplog: pytest.
     fit(model, callbacks, 3)
 
     assert caplog.messages == ["LossCallback will not fire: its epoch_freq is 10 and the run has 3 epochs"]
+
+
+def test_convenience_methods_add_the_callbacks_of_neon() -> None:
+    callbacks = quiet(tiny_model())
+    callbacks.callbacks = []
+    callbacks.add_hist_callback()
+    callbacks.add_hist_callback(plot_per_mini=True, filter_key=["W", "beta"])
+    callbacks.add_deconv_callback(None, tiny_set(), max_fm=3, dataset_pct=50)
+    callbacks.add_watch_ticker_callback(tiny_set())
+    kinds = [HistCallback, HistCallback, DeconvCallback, WatchTickerCallback]
+    assert [type(one) for one in callbacks.callbacks] == kinds
+    told = [callback["config"] for callback in callbacks.get_description()["callbacks"]]
+    assert (told[0]["plot_per_mini"], told[0]["filter_key"]) == (False, ["W"])
+    assert (told[1]["plot_per_mini"], told[1]["filter_key"]) == (True, ["W", "beta"])
+    assert (told[2]["max_fm"], told[2]["dataset_pct"]) == (3, 50)
+
+
+@pytest.mark.parametrize("from_file", [False, True], ids=["dict", "file"])
+def test_container_is_made_again_from_its_description(from_file: bool, tmp_path: Path) -> None:
+    data = tiny_set()
+    described = quiet(tiny_model(), eval_set=data, eval_freq=2, output_file=tmp_path / "run.h5").serialize()
+    source: Any = described
+    if from_file:
+        source = save_state(described, tmp_path / "callbacks.h5")
+
+    callbacks = Callbacks.load_callbacks(source, tiny_model(), data=[data])
+
+    again = callbacks.get_description()
+    assert again["output_file"] == described["output_file"]
+    assert [one["type"] for one in again["callbacks"]] == [one["type"] for one in described["callbacks"]]
+    fit(callbacks.model(), callbacks, 2)
+    assert callbacks.run.exit_reason == "completed"
+    assert len(callbacks.callback_data["cost/loss"]) == 1
+
+
+def test_several_costs_are_recorded_instead_of_one_if_asked_for() -> None:
+    names = [type(one).__name__ for one in quiet(multicost=True).callbacks]
+    assert names[0] == "TrainMulticostCallback"
+    assert "TrainCostCallback" not in names

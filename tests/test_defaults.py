@@ -77,7 +77,7 @@ NO_FREQUENCY = ("INFO", "nothing is evaluated on eval_set: eval_freq is not give
 def test_what_is_not_evaluated_without_a_frequency_is_told_of(
     options: dict[str, Any], expected: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="trainsignal"):
         Callbacks(Bare(), **options)
     told = [(one.levelname, one.getMessage()) for one in caplog.records]
     assert [level for level, _ in told] == [level for level, _ in expected]

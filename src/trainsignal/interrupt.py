@@ -103,7 +103,7 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Note the first signal; raise at the second."""
-        if os.getpid() != self._process:  # a forked worker, which has inherited us: as if we were not there
+        if os.getpid() != self._process:  # pragma: no cover - a forked worker: as if we were not there
             self._restore()
             os.kill(os.getpid(), number)
             return
