@@ -87,6 +87,19 @@ def test_order_that_random_numbers_decided_on_is_found_again_and_so_are_the_numb
     assert [*epoch_of(after, ByPython(4)), random.random()] == expected[number:]
 
 
+def test_random_numbers_go_on_after_those_that_the_loop_itself_drew() -> None:
+    before, after = Feed(object()), Feed(object())
+    before.new_epoch()
+    for _ in zip(range(2), before.serve(ByPython(4)), strict=False):
+        random.random()
+    state = saved(before, is_within=True)
+    expected = random.random()
+    after.load_state_dict(*state)
+    after.new_epoch()
+    next(iter(after.serve([1, 2, 3, 4])))  # draws none
+    assert random.random() == expected
+
+
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_source_that_tells_its_position_is_put_back_by_it(number: int) -> None:
     before = Feed(object())
@@ -209,7 +222,10 @@ def test_feed_tells_whether_the_loop_takes_the_minibatches_of_the_epoch_through_
     feed.new_epoch()
     assert not feed.is_used
     feed.place(range(2))
+    feed.is_refused = True
     assert feed.is_used
+    feed.new_epoch()
+    assert not feed.is_refused
 
 
 def test_source_that_has_become_shorter_yields_nothing() -> None:
@@ -242,6 +258,8 @@ def test_position_tells_how_much_of_the_epoch_is_done_before_anything_is_taken()
     taken(before, 2, range(5))
     after.load_state_dict(*saved(before, is_within=True))
     assert after.place(range(5)) == 2
+    epoch_of(before, range(5))
+    fresh.load_state_dict(*saved(before, is_within=False))
     assert fresh.place(range(5)) == 0
 
 

@@ -176,6 +176,25 @@ def test_no_batch_is_taken_that_is_not_trained_on() -> None:
     assert next(source) == 2
 
 
+def test_no_batch_is_taken_after_a_vote_from_a_generator_that_is_longer_than_in_the_epoch_before() -> None:
+    callbacks = quiet()
+    taken: list[int] = []
+
+    def generate(length: int) -> Iterator[int]:
+        for batch in range(length):
+            taken.append(batch)
+            yield batch
+
+    with callbacks.training(2) as run:
+        for epoch in run.epochs():
+            taken.clear()
+            for batch in run.minibatches(generate(2 + 2 * epoch)):
+                run.cost = 1.0
+                if (epoch, batch) == (1, 1):
+                    callbacks.stop("enough")
+    assert taken == [0, 1]
+
+
 def test_vote_before_the_first_minibatch_takes_no_batch() -> None:
     callbacks = quiet()
     source = iter(range(10))

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,7 +83,15 @@ def test_interrupted_run_goes_on_after_its_last_minibatch(
     loaders: Loaders, minibatch: int, tmp_path: Path
 ) -> None:
     cut(tmp_path, loaders, 1, minibatch)
+    cut(tmp_path, loaders, 2, minibatch, resume=True)
     assert_same(outcome(run_loop(tmp_path, loaders, resume=True)), uninterrupted(loaders, 3, 100))
+    if loaders is fixed:
+        assert minibatches_at_resumption(tmp_path) == [4 + minibatch + 1, 8 + minibatch + 1]
+
+
+def minibatches_at_resumption(folder: Path) -> list[int]:
+    with h5py.File(str(folder / "run.h5")) as archive:
+        return [int(number) for number in archive["config"].attrs["resumed_at_minibatches"]]
 
 
 @pytest.mark.parametrize("loaders", [fixed, by_python, by_numpy, two_an_epoch], ids=lambda one: one.__name__)

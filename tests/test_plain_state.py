@@ -221,9 +221,15 @@ def test_generator_is_replaced_by_one_of_another_kind() -> None:
 
 
 def test_thing_takes_its_own_state() -> None:
-    thing: Any = begun(Thing(), best={"a": 1}, weights=np.ones(2), generator=random.Random(1))
+    thing: Any = begun(Thing(best={}, last=deque(), weights=np.zeros(2), generator=random.Random(1)))
+    thing.best["a"] = 1
+    thing.last.append(2)
+    thing.weights[:] = 3
+    thing.generator.random()
     state = thing.generator.getstate()
+
     set_attributes(thing, changed_attributes(thing))
-    assert thing.best == {"a": 1}
-    np.testing.assert_array_equal(thing.weights, [1, 1])
+
+    assert (thing.best, thing.last) == ({"a": 1}, deque([2]))
+    np.testing.assert_array_equal(thing.weights, [3, 3])
     assert thing.generator.getstate() == state

@@ -78,6 +78,12 @@ def test_every_kind_goes_through_every_format(suffix: str, tmp_path: Path) -> No
     assert_equal(decode(load_state(tmp_path / f"state{suffix}", trust_pickle=True)), value)
 
 
+def test_key_of_any_length_can_be_held(tmp_path: Path) -> None:
+    value = {"x" * 10_000: {"y" * 10_000: 1}}
+    save_state(encode(value), tmp_path / "state.h5")
+    assert decode(load_state(tmp_path / "state.h5")) == value
+
+
 def _drawn(generator: Any) -> list[float]:
     if isinstance(generator, random.Random):
         return [generator.random(), generator.gauss(0, 1)]
@@ -194,6 +200,15 @@ def test_values_that_a_checkpoint_holds_differently_have_different_fingerprints(
         trees.assert_same(encode(one), encode(other))
     except AssertionError:
         assert fingerprint(one) != fingerprint(other)
+
+
+@pytest.mark.parametrize("one, other", [
+    ([[1], 2], [[1, 2]]), ([1, 2], [12]), ((), []), ({1: 2}, [1, 2]), ({1}, frozenset({1})), ("1", 1),
+    (True, 1), (1, 1.0), (np.zeros(2), np.zeros((2, 1))), (np.zeros(2), np.zeros(2, np.float32)), (b"", ""),
+    (deque([1], 2), deque([1], 3)),
+], ids=repr)  # fmt: skip
+def test_like_values_have_different_fingerprints(one: Any, other: Any) -> None:
+    assert fingerprint(one) != fingerprint(other)
 
 
 @pytest.mark.parametrize("value", [object(), [object()], {"a": {1: object()}}, {(object(),)}], ids=str)

@@ -318,6 +318,32 @@ def test_file_that_does_not_fit_is_refused_with_its_name(tmp_path: Path) -> None
     assert caught.value.__notes__ == [f"while loading model_file={str(tmp_path / 'foreign.h5')!r}"]
 
 
+def test_model_is_given_back_what_it_gave_and_no_more(tmp_path: Path) -> None:
+    class Watching(Total):
+        given: Any = None
+
+        def deserialize(self, state: Any, *, load_states: bool = True) -> None:
+            self.given = state
+
+    folder = killed(tmp_path)
+    model = Watching()
+    callbacks = quiet(model, resume=folder / "model.h5")
+    callbacks.on_train_begin(3)
+    assert model.given.keys() == {"total"}
+
+
+def test_mean_cost_of_an_epoch_that_was_cut_is_that_of_all_its_minibatches(tmp_path: Path) -> None:
+    costs: dict[int, float] = {}
+
+    def note(callbacks: Callbacks) -> None:
+        callbacks.bus.subscribe("epoch_end", lambda epoch, run: costs.update({epoch: run.epoch_cost}))
+
+    run_loop(tmp_path / "whole", prepare=note)
+    expected, costs = costs, {}
+    run_loop(killed(tmp_path, WITHIN, checkpoint_every=1), resume=True, prepare=note)
+    assert costs == {epoch: expected[epoch] for epoch in (1, 2)}
+
+
 def test_checkpoint_of_a_run_may_begin_another_one(tmp_path: Path) -> None:
     run_loop(tmp_path / "first", epochs=1)
     callbacks = run_loop(tmp_path / "second", model_file=tmp_path / "first" / "model.h5")

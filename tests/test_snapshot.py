@@ -118,6 +118,25 @@ def test_loop_that_knows_the_length_of_its_epoch_is_cut_short_before_its_last_mi
     assert load_state(tmp_path / "model.h5")["epoch_index"] == expected[0]
 
 
+class SaidLength(Total):
+    """A model that says how long an epoch is."""
+
+    nbatches, ndata = 2, 4
+
+
+@pytest.mark.parametrize("minibatch, is_within", [(0, True), (1, False), (2, False)])
+def test_model_that_says_how_long_an_epoch_is_says_when_it_is_whole(
+    minibatch: int, is_within: bool, tmp_path: Path
+) -> None:
+    callbacks = quiet(SaidLength(), save_path=tmp_path / "model.h5")
+    stop_at(minibatch)(callbacks)
+    with callbacks.training(2) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(iter(range(4))):
+                run.cost = 1.0
+    assert saved(tmp_path)["is_within_epoch"] is is_within
+
+
 def test_loop_that_serves_itself_is_not_put_back_within_an_epoch(tmp_path: Path) -> None:
     callbacks = quiet(Total(), save_path=tmp_path / "model.h5")
     stop_at(1)(callbacks)

@@ -38,6 +38,7 @@ class SaveBestStateCallback(Callback):
         super().__init__()
         self.path = path
         self.best_cost: float | None = None
+        self._was_free = False
         self._checkpoint = CheckpointHistory(path)  # refuses what cannot work, at the earliest moment
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
@@ -45,6 +46,7 @@ class SaveBestStateCallback(Callback):
         run.claim_file(self.path, f"{type(self).__name__}(path)", self)
         self.best_cost = None
         self._checkpoint = CheckpointHistory(self.path)
+        self._was_free = not run.is_resumed and not self._checkpoint.path.exists()
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         loss = self._get_cached_epoch_loss(callback_data, model, epoch, "loss")
@@ -56,7 +58,8 @@ class SaveBestStateCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best loss, and which file is this run's."""
-        owned = str(self._checkpoint.path) if self._checkpoint.has_any else None
+        is_ours = self._checkpoint.has_any or self._was_free  # what is saved there later is ours as well
+        owned = str(self._checkpoint.path) if is_ours else None
         return {"best_cost": self.best_cost, "owned": owned}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

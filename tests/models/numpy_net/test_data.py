@@ -117,6 +117,14 @@ def test_position_within_an_epoch_is_gone_on_from(
     assert epoch(other) == epoch(dataset)
 
 
+def test_only_the_next_iteration_goes_on_from_a_position() -> None:
+    dataset = numbered(6, 2)
+    dataset.load_state_dict({"start": 0, "minibatch": 2})
+    iteration = iter(dataset)
+    assert columns(next(iteration)[0]) == [4, 5]
+    assert epoch(dataset) == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_loading_a_position_does_not_disturb_the_iteration_in_progress() -> None:
     dataset = numbered(6, 2)
     iteration = iter(dataset)

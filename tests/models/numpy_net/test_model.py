@@ -78,6 +78,7 @@ class ServingCallbacks(QuietCallbacks):
     def __init__(self, model: Model, dataset: ArrayIterator, at: tuple[int, int] | None = None) -> None:
         self.model, self.dataset, self.at = model, dataset, at
         self.seen: list[tuple[int, int]] = []
+        self.costs: dict[int, float] = {}
         self.saved: tuple[Any, ...] = ()
         self.resumed: tuple[Any, ...] = ()
 
@@ -90,6 +91,9 @@ class ServingCallbacks(QuietCallbacks):
 
     def serve(self, dataset: DataSet) -> Iterable[Minibatch]:
         return dataset
+
+    def on_epoch_end(self, epoch: int) -> None:
+        self.costs[epoch] = float(self.model.total_cost)
 
     def on_minibatch_end(self, epoch: int, minibatch: int) -> None:
         self.seen.append((epoch, minibatch))
@@ -406,7 +410,8 @@ class TestState:
 
         np.testing.assert_equal(resumed.model.serialize(), straight.model.serialize())
         assert resumed.seen == straight.seen[len(cut.seen) :]
-        np.testing.assert_array_equal(resumed.model.total_cost, straight.model.total_cost)
+        assert resumed.costs.items() <= straight.costs.items()
+        assert at[0] in resumed.costs
 
     def test_training_state_tells_how_far_the_epoch_is(self) -> None:
         model = small_model()
