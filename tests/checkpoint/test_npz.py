@@ -68,7 +68,7 @@ def test_missing_member_is_named(tmp_path: Path) -> None:
     path = save_state({"epoch": 1}, tmp_path / "m.npz")
     content = path.read_bytes().replace(b'{"epoch": 1}', b'{"$array":1}')
     with zipfile.ZipFile(path, "w") as file:
-        start = content.index(b"{")
+        start = content.index(b'{"format"')  # a "{" may also be in the time of a member
         file.writestr("skeleton.json", content[start : content.index(b"}}") + 2])
 
     with pytest.raises(CheckpointError, match="it has no array '1'"):
