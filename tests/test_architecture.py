@@ -36,7 +36,7 @@ LAYERS = (
     ("order",),
     ("callback",),
     ("bus",),
-    ("readings",),
+    ("readings", "minibatch_series"),
     ("subscription", "shared_data", "backend", "notes"),
     ("receiver", "run_link", "sampling", "image_grid", "operations", "feed"),
     ("tensor", "csv_table", "hardware", "scalar_events", "random_state", "plain_state"),

@@ -6,7 +6,7 @@ that the user gave. A real neon model satisfies them as it is. This module impor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -269,9 +269,10 @@ class HasGanSamples(Protocol):
 
 
 def all_layers(container: Any) -> Iterator[Any]:
-    """Yield the layers in a container such as `model.layers`, and in those within it, but no container."""
-    for layer in container.layers:
-        if hasattr(layer, "layers"):
+    """Yield the layers in a container such as `model.layers`, and in containers and lists within it."""
+    layers: Iterable[Any] = getattr(container, "layers", container)
+    for layer in layers:
+        if isinstance(layer, (list, tuple)) or hasattr(layer, "layers"):
             yield from all_layers(layer)
         else:
             yield layer

@@ -157,7 +157,7 @@ class Resumption:
 
     def place(self, run: TrainingRun) -> None:
         """Set the run's position to the last complete epoch before the moment."""
-        run.is_resumed, run.is_being_restored, run.run_id = True, True, self.saved["run_id"]
+        run.is_being_restored, run.run_id = True, self.saved["run_id"]
         run.resumed_from = self.path.absolute()
         run.epochs_complete = self.saved["epochs_complete"]
         run.epoch = max(0, self.saved["epoch"] - 1)

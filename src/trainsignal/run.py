@@ -51,7 +51,6 @@ class TrainingRun:
         minibatches_per_epoch: minibatches of the current epoch; None where unknown.
         minibatch_cost: what the loop told of the current minibatch.
         resumed_from: absolute path of the checkpoint that the run goes on from, or None.
-        is_resumed: whether the run goes on from a checkpoint.
         is_forced: whether a signal ended the run at once, amid anything, so that its state may not be whole.
         is_being_restored: whether a resumed run is not yet as the checkpoint says.
         run_id: tells this run from all others; a resumed run keeps it.
@@ -92,7 +91,7 @@ class TrainingRun:
         self.is_in_epoch = False
         self.is_ending_epoch = False
         self.resumed_from: Path | None = None
-        self.is_resumed = self.is_being_restored = self.is_forced = False
+        self.is_being_restored = self.is_forced = False
         self.run_id = uuid.uuid4().hex
         self.feed = Feed(model)
         self.evaluations = Evaluations(lambda: self.epoch if self.is_ending_epoch else None)
@@ -136,6 +135,11 @@ class TrainingRun:
     def epoch_minibatches(self) -> int:
         """Minibatches done in the current epoch."""
         return self.minibatch_end.latest + 1
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the run goes on from a checkpoint."""
+        return self.resumed_from is not None
 
     @property
     def minibatches_done(self) -> int:

@@ -39,7 +39,6 @@ class RunLink(Protocol):
         minibatches_complete: minibatches done before the current epoch.
         is_in_epoch: whether an epoch has begun and not ended.
         resumed_from: absolute path of the checkpoint that the run goes on from, or None.
-        is_resumed: whether the run goes on from a checkpoint, so that files which it writes are continued.
         is_forced: whether a signal ended the run at once, amid anything, so that its state may not be whole.
         is_being_restored: whether a resumed run is not yet as its checkpoint says, and is not to be saved.
     """
@@ -49,7 +48,6 @@ class RunLink(Protocol):
     minibatches_per_epoch: int | None
     minibatches_complete: int
     resumed_from: Path | None
-    is_resumed: bool
     is_forced: bool
     is_being_restored: bool
     is_in_epoch: bool
@@ -77,6 +75,11 @@ class RunLink(Protocol):
     @property
     def open_minibatch(self) -> int | None:
         """The minibatch that has begun and not ended, or None."""
+        ...
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the run goes on from a checkpoint, so that files which it writes are continued."""
         ...
 
     @property

@@ -127,7 +127,7 @@ def test_points_that_the_step_of_the_checkpoint_got_afterwards_are_not_shown_twi
     second = boarded(tmp_path)
     callbacks = quiet()
     callbacks.callbacks = list(second)
-    callbacks.run.is_resumed = True
+    callbacks.run.resumed_from = Path("model.h5").absolute()
     callbacks.on_train_begin(4)
     callbacks.run.minibatches_complete = 2
     second[-1].load_state_dict(state)

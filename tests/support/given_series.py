@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.support.runs import quiet
@@ -105,7 +106,7 @@ def go_on(
     """Run the rest in the order of a resumed run: begin anew, put the state back, then the next epoch."""
     made = quiet(model)
     made.callbacks = list(callbacks)
-    made.run.is_resumed = True
+    made.run.resumed_from = Path("model.h5").absolute()
     prepare(made)
     with made:
         made.on_train_begin(epochs)

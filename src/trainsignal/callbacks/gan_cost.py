@@ -7,6 +7,7 @@ from typing import Any
 from trainsignal import keys
 from trainsignal.abilities import HasGanCosts, to_float
 from trainsignal.callback import Callback
+from trainsignal.minibatch_series import create_minibatch_series
 from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData
 
@@ -26,9 +27,8 @@ class GANCostCallback(Callback):
         super().__init__()
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        rows = callback_data[keys.CONFIG].attrs.get(keys.TOTAL_MINIBATCHES)
         for key in self.writes:
-            callback_data.create_series(key, rows, attributes={keys.TIME_MARKERS: keys.PER_MINIBATCH})
+            create_minibatch_series(callback_data, key)
 
     def on_minibatch_end(
         self, callback_data: SharedData, model: HasGanCosts, epoch: int, minibatch: int

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, cast
 
 import numpy as np
 
 from trainsignal import keys
-from trainsignal.abilities import Array, HasLayers
+from trainsignal.abilities import Array, HasLayers, all_layers
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError, did_you_mean
 from trainsignal.evaluation import host_array
 from trainsignal.histogram import BINS, OFFSET, log2_histogram
+from trainsignal.minibatch_series import announced_minibatches
 from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData, free_key, planned_rows
 
@@ -53,9 +54,8 @@ class HistCallback(Callback):
         self._steps = 0
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int | None) -> None:
-        self._check(model.layers.layers)
-        announced = callback_data[keys.CONFIG].attrs.get(keys.TOTAL_MINIBATCHES)
-        steps = announced if self.plot_per_mini else epochs
+        self._check(model.layers)
+        steps = announced_minibatches(callback_data) if self.plot_per_mini else epochs
         self._steps = planned_rows(steps)
         group_key, nans_key = self.writes
         group = callback_data.create_group(free_key(group_key, callback_data.__contains__))
@@ -81,7 +81,7 @@ class HistCallback(Callback):
         if step >= self._steps:  # nobody knew how long the run would be
             self._steps = group.attrs[keys.TIME_STEPS] = step + 1
         nans = 0
-        for name, values in self._parameters(model.layers.layers):
+        for name, values in self._parameters(model.layers):
             counts, missing = log2_histogram(values)
             nans += missing
             dataset = self._dataset(group, name)
@@ -101,7 +101,7 @@ class HistCallback(Callback):
 
     def _parameters(self, layers: Any) -> Iterator[tuple[str, Array]]:
         """Yield name and numbers of each parameter that the filter lets pass."""
-        for index, layer in enumerate(_leaves(layers)):
+        for index, layer in enumerate(all_layers(layers)):
             for key in self.filter_key:
                 values = getattr(layer, key, None)
                 if values is not None:
@@ -119,7 +119,7 @@ class HistCallback(Callback):
                     "Name the attributes of the layers that hold parameters, such as 'W'."
                 )
         if not found:
-            known = sorted({name for layer in _leaves(layers) for name in _parameter_names(layer)})
+            known = sorted({name for layer in all_layers(layers) for name in _parameter_names(layer)})
             hint = "".join(did_you_mean(key, known) for key in self.filter_key)
             raise ConfigurationError(
                 f"filter_key={self.filter_key!r}: no layer has a parameter of such a name. "
@@ -136,17 +136,6 @@ def _names(filter_key: object) -> list[str]:
             f"filter_key={filter_key!r}: expected names of parameters, such as ['W'] or ['W', 'beta']"
         )
     return cast("list[str]", names)
-
-
-def _leaves(layers: Iterable[Any]) -> Iterator[Any]:
-    """Yield the layers that hold no others, depth first."""
-    for layer in layers:
-        if isinstance(layer, (list, tuple)):
-            yield from _leaves(cast("Iterable[Any]", layer))
-        elif hasattr(layer, "layers"):
-            yield from _leaves(layer.layers)
-        else:
-            yield layer
 
 
 def _parameter_names(layer: Any) -> Iterator[str]:

@@ -10,6 +10,7 @@ from trainsignal import keys
 from trainsignal.abilities import HasLearningRate, to_float
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError, MissingAbilityError
+from trainsignal.minibatch_series import create_minibatch_series
 from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData
 
@@ -53,13 +54,10 @@ class LearningRateScheduleCallback(Callback):
                 f"LearningRateScheduleCallback sets model.optimizer.learning_rate, which the optimizer "
                 f"({type(model.optimizer).__name__}) has not: give the model one that has, or leave this out"
             )
-        if self.per == "epoch":
-            rows: int | None = epochs
-            axis = keys.epoch_axis(1)
-        else:
-            rows = callback_data[keys.CONFIG].attrs.get(keys.TOTAL_MINIBATCHES)
-            axis = {keys.TIME_MARKERS: keys.PER_MINIBATCH}
-        callback_data.create_series(keys.LEARNING_RATE, rows, dtype="f8", attributes=axis)
+        if self.per == "minibatch":
+            create_minibatch_series(callback_data, keys.LEARNING_RATE, dtype="f8")
+            return
+        callback_data.create_series(keys.LEARNING_RATE, epochs, dtype="f8", attributes=keys.epoch_axis(1))
 
     def on_epoch_begin(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         self._set(callback_data, model, epoch)

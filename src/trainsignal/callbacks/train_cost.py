@@ -7,6 +7,7 @@ from typing import Any
 
 from trainsignal import keys
 from trainsignal.callback import Callback
+from trainsignal.minibatch_series import create_minibatch_series
 from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData
 from trainsignal.smoothed_cost import window_width
@@ -32,10 +33,7 @@ class TrainCostCallback(Callback):
         self._costs: deque[float] = deque(maxlen=self.wsz)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        rows = callback_data[keys.CONFIG].attrs.get(keys.TOTAL_MINIBATCHES)
-        callback_data.create_series(
-            keys.TRAIN_COST, rows, attributes={keys.TIME_MARKERS: keys.PER_MINIBATCH, keys.DIRECTION: "min"}
-        )
+        create_minibatch_series(callback_data, keys.TRAIN_COST, direction="min")
         self._costs.clear()
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:

@@ -12,6 +12,7 @@ from trainsignal import keys
 from trainsignal.abilities import Array, HasCost, to_float
 from trainsignal.callback import Callback
 from trainsignal.errors import CostError, MissingAbilityError
+from trainsignal.minibatch_series import create_minibatch_series
 from trainsignal.run_link import run_of
 from trainsignal.shared_data import SharedData
 from trainsignal.smoothed_cost import window_width
@@ -41,11 +42,9 @@ class TrainMulticostCallback(Callback):
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
         _check_branches(model.cost)
-        rows = callback_data[keys.CONFIG].attrs.get(keys.TOTAL_MINIBATCHES)
-        axis = {keys.TIME_MARKERS: keys.PER_MINIBATCH, keys.DIRECTION: "min"}
         branches = len(list(_innermost(model.cost)))
         for key, columns in zip(self.writes, (len(model.cost.costs), branches), strict=True):
-            callback_data.create_series(key, rows, columns=(columns,), dtype="f8", attributes=axis)
+            create_minibatch_series(callback_data, key, columns=(columns,), dtype="f8", direction="min")
         self._costs.clear()
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
