@@ -22,15 +22,19 @@ LAYERS = (
     ("cli",),
     ("demo",),
     ("loops", "arguments", "report", "relay"),
-    ("config_file", "log_output"),
+    ("boosting",),
+    ("loop_driver", "config_file", "log_output"),
     ("container",),
     ("defaults", "summary", "wiring", "description"),
     ("callbacks", "models", "distributed"),
+    ("wrapped_booster", "reported"),
+    ("wrapped_model",),
     ("life",),
     ("resume",),
     ("snapshot", "ending"),
     ("run", "saving", "stopping"),
-    ("hand_loop", "record", "hot_path", "cost", "smoothed_cost", "evaluation", "checkpoint", "interrupt"),
+    ("hand_loop", "record"),
+    ("hot_path", "cost", "smoothed_cost", "evaluation", "checkpoint", "interrupt"),
     ("binding",),
     ("preflight",),
     ("order",),
@@ -40,13 +44,13 @@ LAYERS = (
     ("subscription", "shared_data", "backend", "notes"),
     ("receiver", "run_link", "sampling", "image_grid", "operations", "feed"),
     ("tensor", "csv_table", "hardware", "scalar_events", "random_state", "plain_state"),
-    ("plain_values",),
+    ("plain_values", "frameworks"),
     ("signals", "frequency", "keys", "abilities", "files", "improvement", "extras", "histogram"),
     ("errors",),
 )
 """From top to bottom: a module imports from layers below it, and a package also from itself."""
 
-PLANNED = {"loops", "report", "relay", "distributed"}
+PLANNED = {"report", "relay", "distributed"}
 """Names on the map that have no code yet."""
 
 SCRIPTS = {"cli", "demo"}
@@ -61,12 +65,23 @@ HOME_OF = {
     "tqdm": ("callbacks.progress_bar",),
     "sklearn": ("demo", "loops.sklearn", "models.sklearn"),
     "configargparse": ("config_file",),
-}
+    "torch": (
+        "models.torch", "checkpoint.torch_file", "loops.lightning", "loops.transformers", "models.keras",
+    ),
+    "safetensors": ("checkpoint.safetensors_file",),
+    "lightning": ("loops.lightning",),
+    "ignite": ("loops.ignite",),
+    "transformers": ("loops.transformers",),
+    "keras": ("loops.keras", "models.keras"),
+    "jax": ("models.jax",),
+    "xgboost": ("loops.xgboost", "models.xgboost"),
+    "lightgbm": ("loops.lightgbm", "models.lightgbm"),
+}  # fmt: skip
 """Where each dependency is imported, and nowhere else."""
 
 OPTIONAL = (
-    "sklearn", "torch", "keras", "lightning", "pandas", "matplotlib", "scipy", "configargparse",
-    "tensorboard", "psutil", "pynvml",
+    "sklearn", "torch", "keras", "lightning", "ignite", "transformers", "jax", "xgboost", "lightgbm",
+    "safetensors", "pandas", "matplotlib", "scipy", "configargparse", "tensorboard", "psutil", "pynvml",
 )  # fmt: skip
 """What `import trainsignal` must not import."""
 
@@ -76,6 +91,9 @@ LARGER = {
     "container": "neon's own surface: as many methods as neon's `Callbacks`, and their documentation",
     "backend": "neon's own surface of a backend",
     "bus": "the signal class and the bus are one idea, and the only importers of blinker",
+    "keys": "one constant or one line a series: looked up, not read through",
+    "shared_data.file": "h5py.File's surface and the archive's: short methods that hand on",
+    "shared_data.buffered": "the dataset and its window are one idea",
     "arguments": "one short function a group of options, each option with its help text",
     "models.numpy_net.model": "neon's own surface of `Model`",
 }
@@ -115,10 +133,17 @@ def imports_of(name: str) -> Iterator[Import]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0 and node.module is not None, f"{name}: a relative import"
             names = [_target(node.module, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Call) and _is_require(node):
+            names = [ast.literal_eval(node.args[0])]
         else:
             continue
         for imported in names:
             yield Import(name, imported, node not in later)
+
+
+def _is_require(call: ast.Call) -> bool:
+    """Return whether a call is `require("package", ...)` of `extras`, which imports too."""
+    return getattr(call.func, "id", None) == "require" and isinstance(call.args[0], ast.Constant)
 
 
 def _is_type_checking(node: ast.AST) -> bool:

@@ -568,7 +568,7 @@ def test_size_that_the_model_announces_is_in_the_archive_and_0_means_unknown() -
 
     known, unknown = quiet(Sized(2)), quiet(Sized(0))
     for callbacks in (known, unknown):
-        hand_loop(callbacks, epochs=3, minibatches=2)
+        six_calls(callbacks, epochs=3, minibatches=2)
     assert known.callback_data["config"].attrs["total_minibatches"] == 6
     assert "total_minibatches" not in unknown.callback_data["config"].attrs
 

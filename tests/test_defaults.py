@@ -15,6 +15,7 @@ LOSS, COST, BAR, METRIC, SAVE, LOGGER, TIMER = (
     "TrainLoggerCallback", "RunTimerCallback",
 )  # fmt: skip
 NOTHING: dict[str, Any] = {
+    "model": Bare(),
     "eval_freq": None, "eval_set": None, "metric": None, "progress_bar": False, "save_path": None,
     "serialize": 0, "checkpoint_every": None, "history": 1, "multicost": False,
 }  # fmt: skip

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.support.runs import Bare, Sentence, hand_loop, quiet
 from trainsignal import Callback, Callbacks
-from trainsignal.errors import RunStateError
+from trainsignal.errors import ConfigurationError, CostError, RunStateError
+from trainsignal.run import TrainingRun
 
 
 class UnsizedLoader:
@@ -214,6 +217,127 @@ def test_vote_before_the_first_epoch_lets_none_begin() -> None:
     assert sentence.text == "TtC"
 
 
+def test_no_batch_is_taken_that_is_not_trained_on_where_what_is_shorter_is_inside() -> None:
+    source = iter(range(10))
+    callbacks = quiet()
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(zip("ab", source, strict=False)):
+                run.cost = 1.0
+    assert next(source) == 2
+    assert callbacks.run.minibatches_complete == 2
+
+
+def leave_by_return(run: TrainingRun) -> None:
+    for _ in run.epochs():
+        for batch in run.minibatches("abc"):
+            run.cost = 1.0
+            if batch == "b":
+                return
+
+
+def test_return_in_the_body_ends_what_is_open_and_says_that_epochs_are_missing() -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with callbacks.training(3) as run:
+        leave_by_return(run)
+    assert sentence.text == "TEBbBbetC"
+    assert [vote.reason for vote in callbacks.run.votes] == ["the loop ended after 1 of 3 epochs"]
+
+
+def test_exception_that_the_body_handles_itself_ends_the_minibatch() -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with callbacks.training(2) as run:
+        for _ in run.epochs():
+            with contextlib.suppress(ValueError):
+                for batch in run.minibatches("abc"):
+                    run.cost = 1.0
+                    int(batch)
+    assert sentence.text == "TEBbeEBbetC"
+    assert callbacks.run.exit_reason == "completed"
+
+
+def test_run_of_other_callbacks_inside_a_minibatch_disturbs_nothing() -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches("ab"):
+                run.cost = 1.0
+                hand_loop(quiet(), epochs=1, minibatches=2, cost=9.0)
+    assert sentence.text == "TEBbBbetC"
+    assert callbacks.callback_data["cost/train"][:].tolist() == [1.0, 1.0]
+
+
+def test_two_iterators_stepped_in_turns_give_a_minibatch_each() -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            others = run.minibatches("xy")
+            for _ in run.minibatches("ab"):
+                run.cost = 1.0
+                next(others)
+                run.cost = 2.0
+    assert sentence.text == "TE" + "Bb" * 4 + "etC"
+    assert [call[2] for call in sentence.calls if call[0] == "minibatch_end"] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("length", [2, 9], ids=["too short", "too long"])
+def test_length_that_is_not_true_is_only_expected(length: int) -> None:
+    class Liar:
+        def __iter__(self) -> Iterator[int]:
+            return iter(range(4))
+
+        def __len__(self) -> int:
+            return length
+
+    callbacks = quiet()
+    sizes = sizes_seen(callbacks)
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(Liar()):
+                run.cost = 1.0
+    assert sizes == [length] * 4 + [4]
+
+
+@pytest.mark.parametrize("epochs", [-1, 2.0, "3", True])
+def test_what_is_no_count_of_epochs_is_refused(epochs: Any) -> None:
+    with pytest.raises(ConfigurationError, match="expected a count of 0 or more"), quiet().training(epochs):
+        pass
+
+
+@pytest.mark.parametrize(
+    "cost, expected",
+    [(np.ones((1, 1)), 1.0), (np.array(3.0), 3.0), (np.float32(2), 2.0), (4, 4.0), (np.inf, np.inf)],
+    ids=["(1, 1) array", "0-d array", "NumPy number", "int", "infinity"],
+)
+def test_cost_is_one_number_in_whatever_it_comes(cost: object, expected: float) -> None:
+    callbacks = quiet()
+    hand_loop(callbacks, epochs=1, minibatches=1, cost=cost)
+    assert callbacks.callback_data["cost/train"][:].tolist() == [expected]
+
+
+@pytest.mark.parametrize("cost", [None, "x", np.ones(2), 1j, {"loss": 1.0}])
+def test_cost_that_is_not_one_number_is_refused_where_it_is_set(cost: object) -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with pytest.raises(CostError, match=r"run\.cost was set to something that is not one number"):
+        hand_loop(callbacks, cost=cost)
+    assert sentence.text == "TEBC"
+
+
+def test_cost_that_is_set_twice_is_the_last_one() -> None:
+    callbacks = quiet()
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches("a"):
+                run.cost = 3.0
+                run.cost = 5.0
+    assert callbacks.callback_data["cost/train"][:].tolist() == [5.0]
+
+
 def test_overridden_and_replaced_methods_of_the_container_drive_the_loop() -> None:
     called = []
 
@@ -266,6 +390,20 @@ def test_iterator_that_was_made_outside_the_epochs_is_warned_of_once(
         "epoch 1 had no minibatch: what run.minibatches(...) was given is empty, or can be iterated only "
         "once, as a generator. Make the iterable anew in each epoch."
     ]
+
+
+def test_iterator_of_the_run_that_was_made_outside_the_epochs_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    callbacks = quiet()
+    sentence = Sentence(callbacks)
+    with callbacks.training(2) as run:
+        batches = run.minibatches("ab")
+        for _ in run.epochs():
+            for _ in batches:
+                run.cost = 1.0
+    assert sentence.text == "TEBbBbeEetC"
+    assert [text.partition(":")[0] for text in warned(caplog)] == ["epoch 1 had no minibatch"]
 
 
 def test_each_run_warns_anew(caplog: pytest.LogCaptureFixture) -> None:

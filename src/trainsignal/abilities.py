@@ -7,6 +7,7 @@ that the user gave. A real neon model satisfies them as it is. This module impor
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -82,6 +83,73 @@ class CanInfer(Protocol):
 
     def fprop(self, x: Any, inference: bool = False) -> Any:
         """Return the outputs for `x`; `inference=True` changes no state of the model."""
+        ...
+
+
+@runtime_checkable
+class EvaluatesPairs(Protocol):
+    """The model takes minibatches as its framework has them: pairs (inputs, targets), samples first."""
+
+    def evaluating(self) -> AbstractContextManager[object]:
+        """Be in evaluation mode, without gradients, inside the `with` block; afterwards all is as before."""
+        ...
+
+    def predict(self, inputs: Any) -> Any:
+        """Return the outputs for a minibatch, in the framework's own type, samples in the first axis."""
+        ...
+
+    def to_host(self, value: Any) -> Array:
+        """Return an array of the framework's own type as a NumPy array."""
+        ...
+
+
+@runtime_checkable
+class HasLoss(Protocol):
+    """The model computes the loss that it is trained with: a function (outputs, targets) was given to it."""
+
+    def loss(self, outputs: Any, targets: Any) -> Any:
+        """Return the mean loss over the samples of a minibatch: one number, which may be on a device."""
+        ...
+
+
+@runtime_checkable
+class FollowsRun(Protocol):
+    """The model tells where the run is, under neon's names: `epoch_index`, `total_cost`, `cost.cost`."""
+
+    def follow(self, run: Any) -> None:
+        """Take part in a run (`trainsignal.TrainingRun`) that begins."""
+        ...
+
+
+class Gathered(Protocol):
+    """Costs that are on their way from a device."""
+
+    def is_ready(self) -> bool:
+        """Return whether `numbers` would not wait."""
+        ...
+
+    def numbers(self) -> list[float]:
+        """Return the costs, in the order in which they were given; waits for the device."""
+        ...
+
+
+class DeviceCosts(Protocol):
+    """How a framework's costs come from its device: `device_costs` in `trainsignal.models.<framework>`."""
+
+    def holds(self, value: object) -> bool:
+        """Return whether `value` is one of the framework's."""
+        ...
+
+    def detached(self, value: Any) -> Any:
+        """Return the value without what led to it; does not wait for the device.
+
+        Raises:
+            TypeError: it is not one real number.
+        """
+        ...
+
+    def gather(self, values: list[Any]) -> Gathered:
+        """Send detached values, one or more, on their way to the host; does not wait for the device."""
         ...
 
 
@@ -203,9 +271,13 @@ class FeatureProjector(Protocol):
 
 @runtime_checkable
 class CanProjectBack(Protocol):
-    """The model projects the outputs of its convolutions back to the image."""
+    """The model projects the outputs of its convolutions back to the image.
 
-    def feature_projector(self) -> FeatureProjector:
+    One that satisfies `EvaluatesPairs` is given a minibatch, `feature_projector(inputs)`, for it knows the
+    shape of a sample by that alone. Its projector takes (features, columns) too.
+    """
+
+    def feature_projector(self, *inputs: Any) -> FeatureProjector:
         """Return what does so, with the parameters of this moment."""
         ...
 
@@ -223,6 +295,24 @@ class HasBatchStatistics(Protocol):
     """Running mean of each feature map, an array or tensor."""
     gvar: Any
     """Running biased variance of each feature map, an array or tensor."""
+
+
+@runtime_checkable
+class TunesBatchNorm(EvaluatesPairs, Protocol):
+    """The model tells what its batch normalizations see, and has them use other statistics.
+
+    For models of frameworks, whose layers keep other averages than neon's. Each
+    normalization has an index; statistics are the number of values of each feature map, their mean and their
+    biased variance, (maps,) float64.
+    """
+
+    def batch_statistics(self, inputs: Any) -> Iterable[tuple[int, tuple[int, Array, Array]]]:
+        """Return the index and statistics of what each saw of a minibatch in training; change nothing."""
+        ...
+
+    def set_batch_statistics(self, statistics: Any) -> None:
+        """Have each use these, pairs of index and statistics, from now on."""
+        ...
 
 
 class LayerContainer(Protocol):
@@ -291,7 +381,10 @@ def to_float(value: object) -> float:
             return float(value)
         except OverflowError as error:
             raise TypeError("an integer that is too large for a float is not one number") from error
-    array = np.asarray(_on_the_host(value))
+    try:
+        array = np.asarray(_on_the_host(value))
+    except ValueError as error:  # rows of different lengths
+        raise TypeError(f"{value!r} is not one number") from error
     if array.size != 1 or array.dtype.kind not in "iuf":
         raise TypeError(f"{value!r} is not one number")
     return float(array.reshape(()))

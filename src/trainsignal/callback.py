@@ -16,7 +16,7 @@ from trainsignal import keys
 from trainsignal.backend import BackendAttribute
 from trainsignal.frequency import Frequency, check_frequency, fires
 from trainsignal.plain_state import changed_attributes, set_attributes
-from trainsignal.readings import epoch_row
+from trainsignal.readings import epoch_row, is_unreported
 from trainsignal.run_link import Boundary, ExitReason, joined_run, run_of, without_run
 from trainsignal.shared_data import SharedData
 
@@ -174,7 +174,7 @@ class Callback:
             return None
         series = callback_data[key]
         row = epoch_row(series, epoch)
-        if row is None:
+        if row is None or is_unreported(series, row):
             return None
         if self.costnm is None:
             function = getattr(getattr(model, "cost", None), "costfunc", None)

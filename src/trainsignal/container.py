@@ -26,6 +26,7 @@ from trainsignal.callbacks import (
     WatchTickerCallback,
 )
 from trainsignal.callbacks.early_stop import StopFunction
+from trainsignal.ending import reason_of
 from trainsignal.errors import ConfigurationError, WiringError
 from trainsignal.feed import Served
 from trainsignal.frequency import Frequency
@@ -135,7 +136,7 @@ class Callbacks:
         self._begin = self.run.minibatch_begin
         self._end = self.run.minibatch_end
         self._callbacks = defaults.default_callbacks(
-            eval_freq=eval_freq, eval_set=eval_set, metric=metric, progress_bar=progress_bar,
+            model, eval_freq=eval_freq, eval_set=eval_set, metric=metric, progress_bar=progress_bar,
             save_path=save_path, serialize=serialize, checkpoint_every=checkpoint_every, history=history,
             multicost=multicost, clock=clock,
         )  # fmt: skip
@@ -407,6 +408,15 @@ class Callbacks:
     def stop(self, reason: str) -> None:
         """Vote to stop at the next minibatch boundary."""
         self.run.request_stop(reason, "user")
+
+    def close(self, error: BaseException) -> None:
+        """Close the run because of an exception of which a framework tells, but which it may not let pass.
+
+        Does nothing where no run is open. An exception that leaves a `with callbacks:` block, or that a
+        callback raises, closes the run by itself.
+        """
+        if self.run.is_open:
+            self._life.close(reason_of(error), error)
 
     def should_stop(self) -> bool:
         """Return whether a loop should stop now, between two minibatches."""

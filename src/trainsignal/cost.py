@@ -1,14 +1,34 @@
 """The cost of a minibatch: what the loop set, or else what the model keeps.
 
-Becomes a float when it is set or read; knows no run and no callback.
+A number becomes a float at once. A value on a device stays there, with others, until somebody reads: nobody
+waits for the device at each minibatch. Knows no run and no callback.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
-from trainsignal.abilities import to_float
+from trainsignal.abilities import DeviceCosts, Gathered, to_float
 from trainsignal.errors import CostError
+from trainsignal.frameworks import device_costs_of
+
+MOST_KEPT: Final = 1024
+"""So many costs are kept on a device one by one; then they are sent to the host together."""
+
+Tell = Callable[[float], object]
+"""Called with a cost once it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """Costs that are on their way from a device, and who waits for which of them."""
+
+    gathered: Gathered
+    size: int
+    waiting: list[tuple[int, Tell]]
 
 
 class MinibatchCost:
@@ -23,10 +43,23 @@ class MinibatchCost:
         self._model = model
         self._latest: float | None = None
         self._is_told = False
-        self.new_epoch()
+        self._is_late = False  # whether the latest cost is still on a device, or on its way
+        self._is_settling = False
+        self._device: DeviceCosts | None = None
+        self._devices: dict[type, DeviceCosts | None] = {float: None, int: None}
+        self._kept: list[Any] = []
+        self._waiting: list[tuple[int, Tell]] = []
+        self._sent: deque[_Sent] = deque()
+        self._sum, self._count = 0.0, 0
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the cost of the current minibatch is on a device, so that reading it would wait."""
+        return self._is_late
 
     def new_epoch(self) -> None:
-        """Begin a new mean."""
+        """Begin a new mean; waits for the costs of the epoch before."""
+        self.settle()
         self._sum, self._count = 0.0, 0
 
     def set(self, value: object) -> None:
@@ -35,26 +68,44 @@ class MinibatchCost:
         Raises:
             CostError: it is not one number.
         """
+        kind = type(value)
+        if kind not in self._devices:
+            self._devices[kind] = device_costs_of(value)
+        device = self._devices[kind]
         try:
-            cost = to_float(value)
+            if device is None:
+                self._set_known(to_float(value))
+            else:
+                self._keep(device, device.detached(value))
         except TypeError as error:
             raise CostError(f"run.cost was set to something that is not one number: {error}") from error
-        self._latest, self._is_told = cost, True
-        self._sum += cost
-        self._count += 1
+        self._is_told = True
+
+    def set_if_told(self, value: object) -> None:
+        """Note what a framework says; None: it says nothing of this minibatch, whose cost is missing.
+
+        Raises:
+            CostError: it is not one number.
+        """
+        if value is None:
+            self._is_told = True
+        else:
+            self.set(value)
 
     def forget(self) -> None:
         """Begin a minibatch of which the loop has said nothing yet."""
-        self._latest = None
+        self._latest, self._is_late = None, False
 
     def get(self) -> float | None:
-        """Return what the loop set for this minibatch, or else `model.cost.cost`.
+        """Return what the loop set for this minibatch, or else `model.cost.cost`; waits for a device.
 
         None where the loop does set costs, but none for this minibatch.
 
         Raises:
             CostError: nobody ever set one, or it is not one number.
         """
+        if self._is_late:
+            self.settle()
         if self._latest is not None or self._is_told:
             return self._latest
         try:
@@ -67,8 +118,48 @@ class MinibatchCost:
         except TypeError as error:
             raise CostError(f"model.cost.cost is not one number: {error}") from error
 
+    def told(self) -> float | None:
+        """Return what the loop set for this minibatch; None where it has set nothing."""
+        return self.get() if self._is_told else None
+
+    def when_known(self, tell: Tell) -> None:
+        """Call `tell` with the cost of this minibatch, which is late, once it has come from its device."""
+        if self._kept:
+            self._waiting.append((len(self._kept) - 1, tell))
+        else:
+            self._sent[-1].waiting.append((self._sent[-1].size - 1, tell))
+
+    def settle(self, *, wait: bool = True) -> None:
+        """Take over the costs that are on a device, and tell who waits for them.
+
+        Args:
+            wait: for all of them; else those that have come already, and the others are sent.
+
+        Raises:
+            Exception: what the device says of a computation that failed; its costs are then lost.
+        """
+        if self._kept:
+            self._send()
+        if self._is_settling:  # who is told reads a series, say
+            return
+        self._is_settling = True
+        try:
+            while self._sent and (wait or self._sent[0].gathered.is_ready()):
+                self._take_over(self._sent.popleft())
+        finally:
+            self._is_settling = False
+
+    def rescue(self) -> Exception | None:
+        """Settle, and return what a device says of a computation that failed, whose costs are lost."""
+        try:
+            self.settle()
+        except Exception as failure:  # noqa: BLE001  # the run is over, and its caller tells the user
+            return failure
+        return None
+
     def state_dict(self) -> dict[str, Any]:
         """Return what is known so far, as plain values."""
+        self.settle()
         return {"latest": self._latest, "is_told": self._is_told, "sum": self._sum, "count": self._count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -78,5 +169,49 @@ class MinibatchCost:
 
     @property
     def epoch_mean(self) -> float | None:
-        """Mean of what the loop set in this epoch; None where it set nothing."""
+        """Mean of what the loop set in this epoch; None where it set nothing; waits for a device."""
+        self.settle()
         return self._sum / self._count if self._count else None
+
+    def _set_known(self, cost: float) -> None:
+        if self._kept or self._sent:
+            self.settle()
+        self._latest, self._is_late = cost, False
+        self._sum += cost
+        self._count += 1
+
+    def _keep(self, device: DeviceCosts, value: Any) -> None:
+        if device is not self._device:
+            self.settle()
+            self._device = device
+        elif len(self._kept) >= MOST_KEPT:
+            self.settle(wait=False)
+        self._kept.append(value)
+        self._is_late = True
+
+    def _take_over(self, sent: _Sent) -> None:
+        try:
+            costs = sent.gathered.numbers()
+        except BaseException:
+            self._sent.clear()  # what came after a failed computation has failed too
+            self._is_late = False
+            raise
+        for cost in costs:  # one by one, so that the mean is the same whatever came together
+            self._sum += cost
+        self._count += len(costs)
+        if self._is_late and not self._sent:
+            self._latest, self._is_late = costs[-1], False
+        for index, tell in sent.waiting:
+            tell(costs[index])
+
+    def _send(self) -> None:
+        """Send what is kept on its way to the host."""
+        assert self._device is not None
+        kept, waiting = self._kept, self._waiting
+        self._kept, self._waiting = [], []
+        try:
+            gathered = self._device.gather(kept)
+        except BaseException:
+            self._is_late = False  # it was among them
+            raise
+        self._sent.append(_Sent(gathered, len(kept), waiting))

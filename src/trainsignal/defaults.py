@@ -21,6 +21,7 @@ from trainsignal.callbacks import (
     TrainMulticostCallback,
 )
 from trainsignal.errors import ConfigurationError
+from trainsignal.evaluation import check_evaluable
 from trainsignal.frequency import Frequency
 from trainsignal.subscription import When
 
@@ -28,6 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 def default_callbacks(
+    model: Any,
     *,
     eval_freq: Frequency,
     eval_set: Any,
@@ -56,7 +58,9 @@ def default_callbacks(
         )
     if serialize and save_path is None:
         raise ConfigurationError(f"serialize={serialize!r} without save_path: pass the file to save to")
-    if eval_freq is None:
+    if eval_freq is not None:
+        check_evaluable(model, eval_set, "eval_set")
+    else:
         _tell_of_no_evaluation(eval_set, metric)
     callbacks: list[Callback] = []
     if eval_freq is not None:

@@ -5,6 +5,7 @@
     ├── HandlerError              (TypeError)     a handler or hook that cannot be called as it will be
     ├── FrequencyError            (ValueError)    a frequency or filter that can never mean anything
     ├── ConfigurationError        (ValueError)    arguments that do not go together
+    │   └── MissingPackageError   (ImportError)   an optional package is not installed, or too old
     ├── WiringError               (ValueError)    callbacks that cannot work together
     ├── MissingAbilityError       (TypeError)     the model cannot do what a callback needs of it
     ├── CostError                 (TypeError)     a minibatch cost that is absent or no number
@@ -43,6 +44,10 @@ class FrequencyError(TrainSignalError, ValueError):
 
 class ConfigurationError(TrainSignalError, ValueError):
     """Arguments that do not go together, such as `eval_freq` without `eval_set`."""
+
+
+class MissingPackageError(ConfigurationError, ImportError):
+    """An optional package that is not installed, or too old."""
 
 
 class WiringError(TrainSignalError, ValueError):

@@ -6,9 +6,9 @@ Puts them back to there in a resumed run. Publishes nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sized
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from trainsignal import random_state
 from trainsignal.abilities import HasPosition
@@ -105,6 +105,10 @@ class Feed:
         self._saved, self._restored = list(state["sources"]), 0
         self._begun, self._random = state["begun"], random
 
+    def begin_anew(self) -> None:
+        """Forget where `load_state_dict` said that the next epoch begins."""
+        self.load_state_dict({"begun": 0, "sources": []}, {})
+
     @property
     def is_exhausted(self) -> bool:
         """Whether the iterable that was used last in this epoch had no more."""
@@ -186,6 +190,14 @@ class Served(Generic[_Batch]):
     def __init__(self, feed: Feed, batches: Iterable[_Batch]) -> None:
         self._feed = feed
         self._batches = batches
+
+    def __len__(self) -> int:
+        """Return how many minibatches an epoch has.
+
+        Raises:
+            TypeError: the iterable does not tell.
+        """
+        return len(cast("Sized", self._batches))
 
     def __iter__(self) -> Generator[_Batch]:
         """Yield the minibatches of one epoch that are still to be done."""

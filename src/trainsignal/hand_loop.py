@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sized
 from typing import Protocol, TypeVar
 
+from trainsignal.cost import MinibatchCost
 from trainsignal.errors import RunStateError
 from trainsignal.feed import Feed
 from trainsignal.run_link import Boundary
@@ -22,8 +23,10 @@ class Position(Protocol):
     total_epochs: int | None
     epoch: int
     epochs_complete: int
+    minibatches_complete: int
     minibatches_per_epoch: int | None
     feed: Feed
+    minibatch_cost: MinibatchCost
     has_begun: bool
     is_in_epoch: bool
 
@@ -42,8 +45,8 @@ class Position(Protocol):
         """Whether the run has begun and has not been closed."""
         ...
 
-    def forget_cost(self) -> None:
-        """Begin a minibatch of which no cost is known yet."""
+    def expect_minibatches(self, minibatches: int) -> None:
+        """Note how many minibatches the current epoch is to have."""
         ...
 
     def should_stop(self, at: Boundary = "minibatch") -> bool:
@@ -96,7 +99,8 @@ def epochs(run: Position, driver: Driver) -> Generator[int]:
 def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Generator[_Batch]:
     """Yield each batch until there are no more or somebody voted to stop at a minibatch.
 
-    A second loader in the same epoch counts on. No batch is taken from `batches` that is not trained on.
+    A second loader in the same epoch counts on. No batch is taken from `batches` that is not trained on, if
+    what ends the loop is inside: `run.minibatches(zip(loader, masks))`, and `enumerate` and `islice` alike.
 
     Raises:
         RunStateError: no epoch is open.
@@ -107,14 +111,14 @@ def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Gen
     length = _length(batches)
     expected = None if length is None else run.epoch_minibatches - done + length
     if expected is not None:
-        run.minibatches_per_epoch = expected
+        run.expect_minibatches(expected)
     if run.should_stop():
         run.feed.is_refused = True
         return
     for batch in run.feed.serve(batches):
         _check_in_epoch(run)
         close_minibatch(run, driver)  # of another loader, stepped in turns with this one
-        run.forget_cost()
+        run.minibatch_cost.forget()
         driver.on_minibatch_begin(run.epoch, run.epoch_minibatches)
         yield batch
         close_minibatch(run, driver)
@@ -133,7 +137,8 @@ def close_epoch(run: Position, driver: Driver) -> None:
     """End what is open in the current epoch, and the epoch."""
     if run.is_open and run.is_in_epoch:
         close_minibatch(run, driver)
-        if run.feed.is_used and not run.epoch_minibatches and not run.should_stop():
+        was_expected = run.feed.is_used or run.minibatches_complete  # or an exhausted iterator is used again
+        if was_expected and not run.epoch_minibatches and not run.should_stop():
             run.feed.warn_of_empty_epoch(run.epoch)
         driver.on_epoch_end(run.epoch)
 

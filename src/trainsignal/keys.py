@@ -5,7 +5,8 @@ The layout is neon's, so that a file that we write is readable by neon's own vis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import itertools
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,9 @@ UNITS = "units"
 DIRECTION = "direction"
 """Attribute: "min" where lower is better, "max" where higher is; absent where nobody said."""
 
+REPORTED_AS = "reported_as"
+"""Attribute of a series that a framework reports: its name there; a row of NaN: nothing was reported."""
+
 # Attributes of the group HISTOGRAMS.
 BINS = "bins"
 OFFSET = "offset"
@@ -177,10 +181,21 @@ def gpu_utilization(index: int) -> str:
 def label_metric(name: str, label: str) -> str:
     """Return the key of the metric `name` for one label: "metrics/per_label/Precision/cat".
 
-    A "/" in the label becomes "%2F" and a label "." becomes "%2E", for they would be steps in a path.
+    The label is one step of the path; see `step`.
     """
-    step = "%2E" if label == "." else label.replace("/", "%2F")
-    return f"metrics/per_label/{name}/{step}"
+    return f"metrics/per_label/{name}/{step(label)}"
+
+
+def step(name: str) -> str:
+    """Return a name as one step of a path: its "/" becomes "%2F", a name "." becomes "%2E"."""
+    return "%2E" if name == "." else name.replace("/", "%2F")
+
+
+def numbered(key: str) -> Iterator[str]:
+    """Yield a key and what a second, third and further writer of it has: "<key>_2", "<key>_3", ..."""
+    yield key
+    for number in itertools.count(2):
+        yield f"{key}_{number}"
 
 
 def epoch_axis(frequency: int | Collection[int] | None) -> dict[str, object]:
@@ -226,6 +241,20 @@ class Numbered(str):
     """
 
     __slots__ = ()
+
+
+class Below(str):
+    """In `writes`: any series of a group, "metrics/*"; which ones, is known once they are written.
+
+    So declares what writes the metrics of a framework, which tells their names when it is trained.
+    """
+
+    __slots__ = ()
+
+
+def covers(written: Collection[str], key: str) -> bool:
+    """Return whether `key` is among those that are declared as written."""
+    return key in written or any(isinstance(one, Below) and key.startswith(one[:-1]) for one in written)
 
 
 REMEDIES = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 
 from trainsignal import hand_loop
-from trainsignal.abilities import CanFinish, HasSize
+from trainsignal.abilities import CanFinish, FollowsRun, HasSize
 from trainsignal.binding import HookReceiver
 from trainsignal.callback import Callback
 from trainsignal.ending import reason_of, why
@@ -87,7 +87,9 @@ class RunLife:
         run.total_epochs = epochs
         if resumption is not None:
             resumption.place(run)
-        run.minibatches_per_epoch = self._announced_minibatches()
+        if isinstance(run.model, FollowsRun):
+            run.model.follow(run)
+        run.minibatches_per_epoch = self._announced_minibatches() or run.minibatches_per_epoch
         self._record.begin(run.run_id, epochs, run.minibatches_per_epoch)
         run.claim_file(run.data.filename, "the archive", run.data)
         run.minibatch_begin.open(run.data, run.model)
@@ -163,6 +165,7 @@ class RunLife:
         run = self._run
         self._check_open("on_train_end")
         hand_loop.close_epoch(run, self._driver)
+        run.minibatch_cost.settle()  # a run whose last computations failed is not completed
         if self._is_cut_short() and not run.votes:
             run.vote(
                 f"the loop ended after {run.epochs_complete} of {run.total_epochs} epochs", "loop", "epoch"
@@ -181,6 +184,9 @@ class RunLife:
             return
         run.exit_reason, run.error = reason, error
         try:
+            lost = run.minibatch_cost.rescue()
+            if lost is not None:
+                run.report(f"the costs of the last minibatches did not come from their device: {lost}")
             self._record.end(reason, *why(run))
             failures = run.bus.publish_to_all(run.bus.run_closed, run.model, reason=reason, error=error)
         finally:  # a second Ctrl-C may come amid it

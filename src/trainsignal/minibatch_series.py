@@ -7,7 +7,7 @@ from typing import Literal
 import numpy.typing as npt
 
 from trainsignal import keys
-from trainsignal.shared_data import SharedData
+from trainsignal.shared_data import BufferedDataset, SharedData
 
 
 def announced_minibatches(callback_data: SharedData) -> int | None:
@@ -23,8 +23,8 @@ def create_minibatch_series(
     columns: tuple[int, ...] = (),
     dtype: npt.DTypeLike = "f4",
     direction: Literal["min", "max"] | None = None,
-) -> None:
-    """Create a series with a row for each minibatch, over all epochs.
+) -> BufferedDataset:
+    """Create and return a series with a row for each minibatch, over all epochs.
 
     Args:
         callback_data: the shared data.
@@ -39,4 +39,4 @@ def create_minibatch_series(
     axis = {keys.TIME_MARKERS: keys.PER_MINIBATCH}
     attributes = axis if direction is None else {**axis, keys.DIRECTION: direction}
     rows = announced_minibatches(callback_data)
-    callback_data.create_series(key, rows, columns=columns, dtype=dtype, attributes=attributes)
+    return callback_data.create_series(key, rows, columns=columns, dtype=dtype, attributes=attributes)

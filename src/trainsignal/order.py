@@ -43,7 +43,7 @@ def _writers_before(reader: int, callbacks: Sequence[Callback]) -> set[int]:
         index
         for index, callback in enumerate(callbacks)
         if callback is not callbacks[reader]
-        and (not read.isdisjoint(callback.writes) or _rank(callback) < rank)
+        and (any(keys.covers(callback.writes, key) for key in read) or _rank(callback) < rank)
     }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from trainsignal import keys
 from trainsignal.callback import HOOKS, Callback, Hook, has_own_gate
 from trainsignal.errors import HandlerError, MissingAbilityError, WiringError, did_you_mean
+from trainsignal.frameworks import wrapper_hint
 from trainsignal.frequency import check_frequency, meet, next_firing
 from trainsignal.order import run_order
 
@@ -150,7 +151,7 @@ def _check_names(callbacks: Iterable[Callback]) -> None:
 def _check_reader(reader: Callback, key: str, callbacks: Sequence[Callback], epochs: int | None) -> None:
     """Refuse a reader of a series that nobody writes, or that is written at other epochs than it reads."""
     name = type(reader).__name__
-    writer = next((one for one in callbacks if key in one.writes), None)
+    writer = next((one for one in callbacks if keys.covers(one.writes, key)), None)
     if writer is None:
         written = [one for callback in callbacks for one in callback.writes]
         remedy = keys.REMEDIES.get(
@@ -187,7 +188,7 @@ def _check_abilities(callback: Callback, model: object) -> None:
         raise MissingAbilityError(
             f"{type(callback).__name__} needs a model with {', '.join(missing) or ability.__name__} "
             f"({ability.__name__}: {_first_line(ability)}), which {type(model).__name__} has not. "
-            "Give Callbacks a model that has it, or leave this callback out."
+            f"Give Callbacks a model that has it, or leave this callback out.{wrapper_hint(model)}"
         )
 
 

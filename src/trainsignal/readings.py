@@ -60,6 +60,11 @@ def value_in(series: BufferedDataset, row: int | None) -> Any:
     return None if math.isnan(value) else value
 
 
+def is_unreported(series: BufferedDataset, row: int) -> bool:
+    """Return whether a framework, whose values the series holds, reported nothing for this row."""
+    return keys.REPORTED_AS in series.attrs and value_in(series, row) is None
+
+
 def value_at_epoch_end(series: BufferedDataset, epoch: int, minibatches: int) -> Any:
     """Return what a tracked series says at the end of an epoch; None where that is missing.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from trainsignal import hand_loop
+from trainsignal import hand_loop, keys
 from trainsignal.abilities import CanFinish
 from trainsignal.bus import Bus
 from trainsignal.cost import MinibatchCost
@@ -97,8 +97,12 @@ class TrainingRun:
         self.evaluations = Evaluations(lambda: self.epoch if self.is_ending_epoch else None)
         self.snapshot: Callable[[int | None], dict[str, Any]]  # set by the run's `life`
         self.minibatch_begin = HotPath(bus, bus.minibatch_begin)
-        self.minibatch_end = HotPath(bus, bus.minibatch_end, on_look=self.data.publish_if_due)
-        self.minibatch_cost = MinibatchCost(model)
+        self.minibatch_cost = cost = MinibatchCost(model)
+        self.minibatch_end = HotPath(
+            bus,
+            bus.minibatch_end,
+            on_look=lambda: data.publish_if_due(before=lambda: cost.settle(wait=False)),
+        )
         self._files: dict[Path, tuple[str, object]] = {}
         self._driver = driver
         self._process = os.getpid()
@@ -122,9 +126,13 @@ class TrainingRun:
     def cost(self, value: object) -> None:
         self.minibatch_cost.set(value)
 
-    def forget_cost(self) -> None:
-        """Begin a minibatch of a hand-written loop, of which it has set no cost yet."""
-        self.minibatch_cost.forget()
+    def expect_minibatches(self, minibatches: int) -> None:
+        """Note how many minibatches the current epoch is to have; those of the first tell of all."""
+        self.minibatches_per_epoch = minibatches
+        config = self.data[keys.CONFIG].attrs
+        is_first = not self.epochs_complete
+        if self.total_epochs is not None and (is_first or keys.TOTAL_MINIBATCHES not in config):
+            config[keys.TOTAL_MINIBATCHES] = self.total_epochs * minibatches
 
     @property
     def epoch_cost(self) -> float | None:

@@ -5,6 +5,7 @@ Knows neither: a callback is an object with a `__dict__`, a run is what `RunLink
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -26,6 +27,27 @@ class SharedEvaluations(Protocol):
 
     def result(self, callback: Any, model: Any, request: Any, epoch: int) -> Any:
         """Return the value of `request` at the end of the 0-based `epoch`."""
+        ...
+
+
+class MinibatchCost(Protocol):
+    """The cost of the current minibatch: see `trainsignal.cost.MinibatchCost`."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it is on a device, so that reading it would wait."""
+        ...
+
+    def told(self) -> float | None:
+        """Return what the loop set for this minibatch; None where it has set nothing."""
+        ...
+
+    def when_known(self, tell: Callable[[float], object], /) -> None:
+        """Call `tell` with a cost that is late, once it has come."""
+        ...
+
+    def settle(self) -> None:
+        """Wait for the costs that are on a device, and tell who waits for them."""
         ...
 
 
@@ -60,6 +82,11 @@ class RunLink(Protocol):
     @property
     def cost(self) -> float | None:
         """Cost of the current minibatch; None where the loop set none."""
+        ...
+
+    @property
+    def minibatch_cost(self) -> MinibatchCost:
+        """What the loop told of the current minibatch, which may be on a device still."""
         ...
 
     @property

@@ -51,6 +51,7 @@ class Snapshots:
         """
         if minibatches is None and self._at_cut is not None:
             return self._at_cut
+        self._run.minibatch_cost.settle()  # before anybody tells a state: costs on a device are part of it
         state = self._run.model.serialize(keep_states=True)
         return {**state, keys.CHECKPOINT_RUN: _entry(self._run, minibatches, self._states())}
 

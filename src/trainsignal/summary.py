@@ -60,6 +60,8 @@ def _resumptions(run: TrainingRun) -> list[str]:
     if not run.is_resumed or keys.CONFIG not in run.data:
         return []
     seams = run.data[keys.CONFIG].attrs.get(keys.RESUMED_AT, ())
+    if not any(seams):  # epochs without minibatches, as boosting rounds are
+        return [f"resumed      {len(seams)} times" if len(seams) > 1 else "resumed      once"]
     return [f"resumed      at minibatch {', '.join(str(int(seam)) for seam in seams)}"]
 
 

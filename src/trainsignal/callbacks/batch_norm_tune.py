@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Generator, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from trainsignal import keys
-from trainsignal.abilities import Array, CanInfer, HasBatchStatistics, HasLayers, all_layers
+from trainsignal.abilities import (
+    Array,
+    CanInfer,
+    HasBatchStatistics,
+    HasLayers,
+    TunesBatchNorm,
+    all_layers,
+)
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError, DataError
-from trainsignal.evaluation import as_before, check_evaluation_set, from_first_sample, host_array
+from trainsignal.evaluation import (
+    as_before,
+    check_evaluable,
+    check_is_dataset,
+    from_first_sample,
+    host_array,
+)
+from trainsignal.evaluation.inputs import reading
 from trainsignal.frequency import Frequency
 from trainsignal.shared_data import SharedData
 
@@ -24,6 +39,9 @@ class BatchNormTuneCallback(Callback):
     variance), where each minibatch is normalized by its own statistics on the way, as in training. Exact for
     any number of minibatches; columns that only fill up the last one do not count. `rho` and the data set
     are left as they were; after an error, so are `gmean` and `gvar`.
+
+    A model that satisfies `TunesBatchNorm` is shown pairs (inputs, targets) instead, all samples of which
+    count. It sets the averages that its framework keeps: in PyTorch those are unbiased variances.
 
     It changes the model, so add it before the callbacks that evaluate: they then see the tuned model.
 
@@ -38,8 +56,9 @@ class BatchNormTuneCallback(Callback):
         """Store what to tune on.
 
         Args:
-            tune_set: usually a part of the training set; see `trainsignal.abilities.EvaluationSet`. Inputs
-                that are arrays, (features, columns), are cut to the columns that count; a tensor is fed to
+            tune_set: usually a part of the training set. It yields pairs (inputs, targets), each time anew;
+                for a model with neon's layout see `trainsignal.abilities.EvaluationSet`. There, inputs that
+                are arrays, (features, columns), are cut to the columns that count; a tensor is fed to
                 the model as it is, and all its columns count.
             epoch_freq: tune every nth epoch, or at the 0-based epochs of a list.
 
@@ -47,10 +66,11 @@ class BatchNormTuneCallback(Callback):
             DataError: no data set, or an empty one.
         """
         super().__init__(epoch_freq=epoch_freq)
-        check_evaluation_set(tune_set, "tune_set")
+        check_is_dataset(tune_set, "tune_set")
         self.tune_set = tune_set
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        check_evaluable(model, self.tune_set, "tune_set")
         if not _batch_norm_layers(model):
             raise ConfigurationError(
                 "the model has no batch normalization to tune (no layer with gmean, gvar and rho): "
@@ -58,12 +78,31 @@ class BatchNormTuneCallback(Callback):
             )
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
+        if isinstance(model, TunesBatchNorm):
+            self._tune(model)
+            return
         layers = _batch_norm_layers(model)
         with _showing_each_minibatch(layers), as_before(model), from_first_sample(self.tune_set):
             populations = self._populations(model, layers)
             for layer, population in zip(layers, populations, strict=True):
                 layer.gmean[:] = population.mean
                 layer.gvar[:] = population.variance
+
+    def _tune(self, model: TunesBatchNorm) -> None:
+        """Tune a model that tells what its layers see."""
+        populations: defaultdict[int, _Population] = defaultdict(_Population)
+        with reading(model, self.tune_set):
+            for x, _ in self.tune_set:
+                for index, (count, mean, variance) in model.batch_statistics(x):
+                    populations[index].add(count, mean, variance)
+        if not populations:
+            raise self._nothing_to_tune_on()
+        model.set_batch_statistics(
+            [(index, (one.count, one.mean, one.variance)) for index, one in populations.items()]
+        )
+
+    def _nothing_to_tune_on(self) -> DataError:
+        return DataError(f"tune_set: {type(self.tune_set).__name__} yielded no minibatch to tune on")
 
     def _populations(self, model: Any, layers: Sequence[HasBatchStatistics]) -> list[_Population]:
         """Feed the set to the model; return what each layer saw."""
@@ -79,7 +118,7 @@ class BatchNormTuneCallback(Callback):
             for layer, population in zip(layers, populations, strict=True):
                 population.add(columns, host_array(layer.gmean), host_array(layer.gvar))
         if not samples:
-            raise DataError(f"tune_set: {type(self.tune_set).__name__} yielded no minibatch to tune on")
+            raise self._nothing_to_tune_on()
         return populations
 
 

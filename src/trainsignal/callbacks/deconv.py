@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from trainsignal import keys
-from trainsignal.abilities import Array, CanProjectBack, FeatureProjector
+from trainsignal.abilities import Array, CanProjectBack, EvaluatesPairs, FeatureProjector
 from trainsignal.callback import Callback
-from trainsignal.errors import ConfigurationError, DataError
-from trainsignal.evaluation import check_evaluation_set, from_first_sample, host_array
+from trainsignal.errors import ConfigurationError
+from trainsignal.evaluation import check_evaluable, check_is_dataset, host_array
+from trainsignal.evaluation.inputs import as_columns, column_inputs, first_inputs, reading
 from trainsignal.frequency import is_int
 from trainsignal.shared_data import SharedData
 
@@ -37,6 +38,9 @@ class DeconvCallback(Callback):
     that are positive in the image itself. So does this callback, so that pictures are neon's, unless
     `mask_by_image=False`. With that, inputs whose pixels may be negative are shown right.
 
+    A model that satisfies `EvaluatesPairs` is shown pairs (inputs, targets), all samples of which are
+    searched. Everything else is the same: a column below is a sample.
+
     Layout, under "deconv": see `trainsignal.keys.strongest_outputs` and `source_images`. Types are wider
     where a location or a minibatch would not fit.
     """
@@ -57,7 +61,8 @@ class DeconvCallback(Callback):
 
         Args:
             train_set: not used, as in neon.
-            valid_set: the set to search; see `trainsignal.abilities.EvaluationSet`.
+            valid_set: the set to search; it yields pairs (inputs, targets), each time anew. For a model
+                with neon's layout see `trainsignal.abilities.EvaluationSet`.
             max_fm: how many maps of each convolution.
             dataset_pct: percentage of the minibatches to search, the first ones, rounded; at least one.
             mask_by_image: blacken what is not positive in the image itself.
@@ -67,7 +72,7 @@ class DeconvCallback(Callback):
             ConfigurationError: `max_fm` is no int of at least 1, or `dataset_pct` not within (0, 100].
         """
         super().__init__()
-        check_evaluation_set(valid_set, "valid_set")
+        check_is_dataset(valid_set, "valid_set")
         if not is_int(max_fm) or max_fm < 1:
             raise ConfigurationError(f"max_fm={max_fm!r}: expected the number of feature maps, at least 1")
         if not 0 < dataset_pct <= 100:
@@ -81,21 +86,19 @@ class DeconvCallback(Callback):
         self.mask_by_image = mask_by_image
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        projector: FeatureProjector = model.feature_projector()
+        check_evaluable(model, self.valid_set, "valid_set")
+        projector = self._projector(model)
         if not projector.convolutions:
             raise ConfigurationError("the model has no convolution to visualize: leave DeconvCallback out")
         _image_shape(projector)
-        with from_first_sample(self.valid_set):
-            first = next(iter(self.valid_set), None)
-        if first is None:
-            raise DataError(f"valid_set: {type(self.valid_set).__name__} yielded no minibatch to search")
-        for _ in projector.outputs(first[0]):  # better refused now than when training is over
+        first = as_columns(model, first_inputs(model, self.valid_set, "valid_set"))
+        for _ in projector.outputs(first):  # better refused now than when training is over
             pass
 
     def on_train_end(self, callback_data: SharedData, model: Any) -> None:
-        projector: FeatureProjector = model.feature_projector()
+        projector = self._projector(model)
         _logger.info("Guided backpropagation of %d convolutions", len(projector.convolutions))
-        strongest = self._search(projector)
+        strongest = self._search(model, projector)
         if keys.DECONV in callback_data:  # of a run that was completed before, and is now continued
             del callback_data[keys.DECONV]
         channels_first = _image_shape(projector)
@@ -106,25 +109,29 @@ class DeconvCallback(Callback):
             _write_maps(callback_data, layer, found, _pixels(pictures, channels_first))
         _write_sources(callback_data, strongest, channels_first)
 
-    def _search(self, projector: FeatureProjector) -> dict[int, _Strongest]:
+    def _projector(self, model: Any) -> FeatureProjector:
+        """Return the projector; a model of pairs knows the shape of a sample by a minibatch alone."""
+        projecting: CanProjectBack = model
+        if not isinstance(model, EvaluatesPairs):
+            return projecting.feature_projector()
+        return projecting.feature_projector(first_inputs(model, self.valid_set, "valid_set"))
+
+    def _search(self, model: Any, projector: FeatureProjector) -> dict[int, _Strongest]:
         strongest = {
             layer: _Strongest(min(maps, self.max_fm))
             for layer, (maps, _, _) in projector.convolutions.items()
         }
-        with from_first_sample(self.valid_set):
-            for minibatch, x, columns in self._searched():
+        with reading(model, self.valid_set):
+            for minibatch, x, columns in self._searched(model):
                 images = host_array(x)
                 for layer, outputs in projector.outputs(x):
                     strongest[layer].update(outputs[:, :, :columns], minibatch, images)
         return strongest
 
-    def _searched(self) -> Iterator[tuple[int, Any, int]]:
+    def _searched(self, model: Any) -> Iterator[tuple[int, Any, int]]:
         """Yield the index and inputs of each minibatch to search, and how many columns are samples."""
-        samples = self.valid_set.ndata
-        for minibatch, (x, _) in enumerate(self.valid_set):
-            width = x.shape[1]
-            yield minibatch, x, min(width, samples - minibatch * width)
-            in_all = math.ceil(samples / width)
+        for minibatch, (x, samples, in_all) in enumerate(column_inputs(model, self.valid_set)):
+            yield minibatch, x, samples
             if minibatch + 1 >= math.floor(in_all * self.dataset_pct / 100 + 0.5):
                 return
 

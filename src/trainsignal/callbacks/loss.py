@@ -10,7 +10,15 @@ from trainsignal import keys
 from trainsignal.abilities import CanInfer, HasCost
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError
-from trainsignal.evaluation import CostTally, EpochSeries, Request, check_evaluation_set, evaluated, register
+from trainsignal.evaluation import (
+    CostTally,
+    EpochSeries,
+    Request,
+    check_evaluable,
+    check_is_dataset,
+    evaluated,
+    register,
+)
 from trainsignal.shared_data import SharedData
 
 
@@ -34,7 +42,8 @@ class LossCallback(Callback):
         """Store what to evaluate on.
 
         Args:
-            eval_set: see `trainsignal.abilities.EvaluationSet`.
+            eval_set: yields pairs (inputs, targets), each time anew; for a model with neon's layout see
+                `trainsignal.abilities.EvaluationSet`.
             epoch_freq: evaluate every nth epoch, or at the 0-based epochs of a list.
             label: writes to "cost/<label>" and "time/<label>".
             clock: seconds.
@@ -44,7 +53,7 @@ class LossCallback(Callback):
             ConfigurationError: a label that is no name.
         """
         super().__init__(epoch_freq=epoch_freq)
-        check_evaluation_set(eval_set, "eval_set")
+        check_is_dataset(eval_set, "eval_set")
         if not label or "/" in label or label == "train":
             raise ConfigurationError(
                 f"label={label!r}: expected a name without '/', and not 'train', under which the costs of "
@@ -58,6 +67,7 @@ class LossCallback(Callback):
         self._series = EpochSeries(self._names, epoch_freq)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        check_evaluable(model, self.eval_set, "eval_set", needs_loss=True)
         self._series = EpochSeries(self._names, self.epoch_freq)
         self._series.create(callback_data, epochs, directions=("min", None))
         register(self, self._request())

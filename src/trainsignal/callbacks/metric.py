@@ -14,11 +14,13 @@ from trainsignal.evaluation import (
     EpochSeries,
     MetricTally,
     Request,
-    check_evaluation_set,
+    check_evaluable,
+    check_is_dataset,
     check_metric,
     directions_of,
     evaluated,
     host_array,
+    names_of,
     register,
 )
 from trainsignal.shared_data import SharedData
@@ -39,11 +41,13 @@ class MetricCallback(Callback):
         """Store what to evaluate, and on what.
 
         Args:
-            eval_set: see `trainsignal.abilities.EvaluationSet`.
-            metric: an instance with `metric_names`. `metric(outputs, targets, calcrange=columns)` gives its
-                values for a minibatch; of a model without `fprop`, `model.eval(eval_set, metric=metric)`
-                gives those of the set. Where it has `directions`, name to "min" or "max", the archive
-                tells which values are better.
+            eval_set: yields pairs (inputs, targets), each time anew; for a model with neon's layout see
+                `trainsignal.abilities.EvaluationSet`.
+            metric: for a framework's model, a function (outputs, targets) or an object of torchmetrics or
+                Keras. For a model with neon's layout, an instance with `metric_names`, of which
+                `metric(outputs, targets, calcrange=columns)` gives the values for a minibatch; where the
+                model has no `fprop`, `model.eval(eval_set, metric=metric)` gives those of the set. Where it
+                has `directions`, name to "min" or "max", the archive tells which values are better.
             epoch_freq: evaluate every nth epoch, or at the 0-based epochs of a list.
 
         Raises:
@@ -51,15 +55,16 @@ class MetricCallback(Callback):
             ConfigurationError: a metric class instead of an instance, or one without names.
         """
         super().__init__(epoch_freq=epoch_freq)
-        check_evaluation_set(eval_set, "eval_set")
+        check_is_dataset(eval_set, "eval_set")
         check_metric(metric)
         self.eval_set = eval_set
         self.metric = metric
-        self._names = [keys.Numbered(keys.metric(name)) for name in metric.metric_names]
+        self._names = [keys.Numbered(keys.metric(name)) for name in names_of(metric)]
         self.writes = self._names
         self._series = EpochSeries(self._names, epoch_freq)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        check_evaluable(model, self.eval_set, "eval_set")
         self._series = EpochSeries(self._names, self.epoch_freq)
         self._series.create(callback_data, epochs, directions_of(self.metric))
         register(self, self._request())
@@ -69,7 +74,7 @@ class MetricCallback(Callback):
             values = evaluated(self, model, self._request(), epoch)
         else:
             values = host_array(model.eval(self.eval_set, metric=self.metric)).reshape(-1)
-        names = self.metric.metric_names
+        names = names_of(self.metric)
         if len(values) != len(names):
             raise ConfigurationError(
                 f"{type(self.metric).__name__} gave {len(values)} values for its metric_names {names!r}"

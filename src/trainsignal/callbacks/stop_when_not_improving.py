@@ -12,7 +12,7 @@ from trainsignal.abilities import CanLoad, CanSerialize
 from trainsignal.errors import ConfigurationError
 from trainsignal.frequency import is_int
 from trainsignal.improvement import Direction, Improvement, Progress
-from trainsignal.readings import epoch_row, is_per_minibatch, value_in
+from trainsignal.readings import epoch_row, is_per_minibatch, is_unreported, value_in
 from trainsignal.shared_data import BufferedDataset, SharedData
 from trainsignal.stopping import StoppingCallback
 
@@ -23,7 +23,7 @@ class StopWhenNotImprovingCallback(StoppingCallback):
     """Stops at the end of the epoch when `patience` evaluations in a row were no improvement.
 
     Counts evaluations, not epochs: with a loss at every 5th epoch, a patience of 3 is 15 epochs. A value
-    that is NaN is never better.
+    that is NaN is never better; of what a framework reports, NaN is no evaluation.
 
     With `restore_best` a copy of the model's best state is held in memory, and put back at train end, also
     after a complete run, in this callback's place among the others: add it before those that use the model
@@ -80,17 +80,18 @@ class StopWhenNotImprovingCallback(StoppingCallback):
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
         super().on_train_begin(callback_data, model, epochs)
         self._forget()
-        if self.key in callback_data:  # else it is made later, and looked at then
-            self._improvement(callback_data[self.key])
+        series = callback_data.get(self.key)
+        if series is not None and keys.REPORTED_AS not in series.attrs:  # else it tells later
+            self._improvement(series)
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         if self.key not in callback_data:  # nothing has been evaluated yet
             return
         series = callback_data[self.key]
-        improvement = self._improvement(series)
         row = epoch_row(series, epoch)
-        if row is None:
+        if row is None or is_unreported(series, row):
             return
+        improvement = self._improvement(series)
         value = value_in(series, row)
         progress = Progress(self.best, self.misses).after(math.nan if value is None else value, improvement)
         self.best, self.misses = progress.best, progress.misses

@@ -37,9 +37,20 @@ class TrainCostCallback(Callback):
         self._costs.clear()
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
-        run, costs = run_of(self), self._costs
-        cost = run.cost
-        if cost is None:  # the loop said nothing of this minibatch: its row stays missing
+        run = run_of(self)
+        row = run.minibatches_complete + minibatch
+        if run.minibatch_cost.is_late:
+            series = callback_data[keys.TRAIN_COST]
+            run.minibatch_cost.when_known(lambda cost: self._write(callback_data, row, cost))
+            series.await_rows(run.minibatch_cost.settle)
+            if series.is_followed:
+                run.minibatch_cost.settle()
             return
+        cost = run.cost
+        if cost is not None:  # else the loop said nothing of this minibatch: its row stays missing
+            self._write(callback_data, row, cost)
+
+    def _write(self, callback_data: SharedData, row: int, cost: float) -> None:
+        costs = self._costs
         costs.append(cost)
-        callback_data[keys.TRAIN_COST][run.minibatches_complete + minibatch] = sum(costs) / len(costs)
+        callback_data[keys.TRAIN_COST][row] = sum(costs) / len(costs)

@@ -41,8 +41,9 @@ class TrainLoggerCallback(Callback):
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         parts = [f"Epoch {epoch} complete."]
-        cost = run_of(self).epoch_cost
-        if cost is None and isinstance(model, HasTotalCost):
+        run = run_of(self)
+        cost = run.epoch_cost
+        if cost is None and run.epoch_minibatches and isinstance(model, HasTotalCost):
             cost = to_float(model.total_cost)
         if cost is not None:
             parts.append(f"Train Cost {cost:f}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from trainsignal.errors import ConfigurationError
@@ -16,11 +17,38 @@ def check_metric(metric: Any) -> None:
     if isinstance(metric, type):
         raise ConfigurationError(f"metric={metric.__name__}: that is a class; pass {metric.__name__}()")
     names = getattr(metric, "metric_names", None)
-    if not names or isinstance(names, str):
-        raise ConfigurationError(f"metric={metric!r} has no metric_names, a list with one name a value")
+    if isinstance(names, str) or not (names or names_of(metric)):
+        raise ConfigurationError(
+            f"metric={metric!r} has no metric_names, a list with one name a value; nor is it a metric of "
+            "torchmetrics or Keras, or a function that has a name"
+        )
+
+
+def names_of(metric: Any) -> list[str]:
+    """Return one name for each value of a metric; none where it has none."""
+    if hasattr(metric, "metric_names"):
+        return list(metric.metric_names)
+    if hasattr(metric, "compute") and hasattr(metric, "keys"):  # a collection of torchmetrics
+        return [str(name) for name in metric.keys()]  # noqa: SIM118  # iterating it gives the metrics' names only since 1.0
+    if hasattr(metric, "compute"):
+        return [type(metric).__name__]
+    if hasattr(metric, "update_state"):
+        return [str(metric.name)]
+    function = metric.func if isinstance(metric, functools.partial) else metric
+    name: str = getattr(function, "__name__", type(function).__name__ if callable(function) else "")
+    return [name] if name.isidentifier() else []
 
 
 def directions_of(metric: Any) -> list[str | None]:
     """Return "min" or "max" for each of the metric's values; None where it does not tell."""
     known: dict[str, str] = getattr(metric, "directions", {})
-    return [known.get(name) for name in metric.metric_names]
+    return [known.get(name) or _told_by(metric, name) for name in names_of(metric)]
+
+
+def _told_by(metric: Any, name: str) -> str | None:
+    """Return what torchmetrics says of a metric, or of that one of a collection."""
+    one = metric[name] if hasattr(metric, "compute") and hasattr(metric, "keys") else metric
+    is_higher_better: bool | None = getattr(one, "higher_is_better", None)
+    if is_higher_better is None:
+        return None
+    return "max" if is_higher_better else "min"

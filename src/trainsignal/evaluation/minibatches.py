@@ -53,8 +53,29 @@ class Minibatch:
         return cls(outputs, targets, slice(0, columns), columns, 1)
 
 
+def check_is_dataset(dataset: Any, name: str) -> None:
+    """Refuse what yields no minibatches, or yields them once only.
+
+    Args:
+        dataset: what was given.
+        name: of the argument, for the message.
+
+    Raises:
+        DataError: it is such a thing, or tells that it is empty.
+    """
+    if dataset is None or not hasattr(dataset, "__iter__"):
+        raise DataError(f"{name}={dataset!r}: expected a data set that yields (inputs, targets) minibatches")
+    if hasattr(dataset, "__next__") and not hasattr(dataset, "ndata"):
+        raise DataError(
+            f"{name}: a {type(dataset).__name__} can be iterated only once, and is evaluated at many epochs: "
+            "pass a list, a loader or another object that is iterated anew each time"
+        )
+    if hasattr(dataset, "ndata"):
+        check_evaluation_set(dataset, name)
+
+
 def check_evaluation_set(dataset: Any, name: str) -> None:
-    """Refuse what cannot be evaluated on.
+    """Refuse what cannot be evaluated on by a model with neon's layout.
 
     Args:
         dataset: what was given.

@@ -5,13 +5,16 @@ An error of a request is that request's alone; one of the model or of the data s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
+from trainsignal.abilities import EvaluatesPairs
 from trainsignal.evaluation.contents import as_before, keep
 from trainsignal.evaluation.minibatches import Minibatch, from_first_sample, is_on_host, minibatches
-from trainsignal.evaluation.tallies import Tally
+from trainsignal.evaluation.pairs import PairCostTally, PairMetricTally, pair_minibatches
+from trainsignal.evaluation.tallies import CostTally, MetricTally, Tally
 
 COLUMNS_AT_ONCE: Final = 4096
 """So many columns or a few more are shown together; their numbers stay in the processor's cache."""
@@ -68,7 +71,9 @@ def evaluate(model: Any, requests: Sequence[Request]) -> list[Outcome]:
         Exception: what the model or the data set raises.
     """
     dataset = requests[0].dataset
-    trials = [_Trial(model, request) for request in requests]
+    if isinstance(model, EvaluatesPairs):
+        return _evaluate_pairs(model, requests)
+    trials = [_Trial(model, request.tally, request.subject) for request in requests]
     batch_size = getattr(getattr(model, "be", None), "bsz", None)
 
     def infer(inputs: Any) -> Any:
@@ -83,6 +88,25 @@ def evaluate(model: Any, requests: Sequence[Request]) -> list[Outcome]:
             _show(given, [one for one in going_on if not (one.takes_many and on_host)])
         gathered.show()
     return [trial.outcome() for trial in trials]
+
+
+def _evaluate_pairs(model: EvaluatesPairs, requests: Sequence[Request]) -> list[Outcome]:
+    """Do the same for a model of a framework."""
+    dataset = requests[0].dataset
+    with model.evaluating(), from_first_sample(dataset):
+        trials = [_Trial(model, _OF_PAIRS.get(one.tally, one.tally), one.subject) for one in requests]
+        for given in pair_minibatches(model, dataset):
+            going_on = [one for one in trials if one.error is None]
+            if not going_on:
+                break
+            _show(given, going_on)
+        return [trial.outcome() for trial in trials]
+
+
+_OF_PAIRS: Mapping[Any, Callable[[Any, Any], Tally]] = MappingProxyType(
+    {CostTally: PairCostTally, MetricTally: PairMetricTally}
+)
+"""What computes the same from pairs."""
 
 
 class _Gathered:
@@ -116,9 +140,9 @@ class _Gathered:
 class _Trial:
     """A request in a pass; its first error is kept, and ends it."""
 
-    def __init__(self, model: Any, request: Request) -> None:
+    def __init__(self, model: Any, tally: Callable[[Any, Any], Tally], subject: Any) -> None:
         self.error: Exception | None = None
-        self._tally: Any = self._attempt(lambda: request.tally(model, request.subject))
+        self._tally: Any = self._attempt(lambda: tally(model, subject))
         self.takes_many = self.error is None and self._tally.takes_many
 
     def add(self, minibatch: Minibatch) -> None:

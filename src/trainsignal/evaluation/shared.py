@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainsignal import keys
+from trainsignal.abilities import EvaluatesPairs
 from trainsignal.binding import HookReceiver
 from trainsignal.callback import Callback
+from trainsignal.evaluation.minibatches import check_evaluation_set
+from trainsignal.evaluation.pairs import check_pair_model
 from trainsignal.evaluation.passes import Outcome, Request, evaluate
+from trainsignal.frameworks import wrapper_hint
 from trainsignal.frequency import fires
 from trainsignal.order import runs_after_handlers
 from trainsignal.run_link import joined_run
@@ -114,6 +118,25 @@ def register(callback: Callback, request: Request) -> None:
     run = joined_run(callback)
     if run is not None:
         run.evaluations.register(callback, request)
+
+
+def check_evaluable(model: Any, dataset: Any, name: str, *, needs_loss: bool = False) -> None:
+    """Refuse a data set that this model cannot be evaluated on.
+
+    Args:
+        model: what the callbacks are given.
+        dataset: what was given.
+        name: of the argument, for the message.
+        needs_loss: whether the model's loss is asked for.
+
+    Raises:
+        DataError: a model with neon's layout needs to know the size of the set.
+        MissingAbilityError: the model of a framework was not told its loss.
+    """
+    if isinstance(model, EvaluatesPairs):
+        check_pair_model(model, needs_loss=needs_loss)
+    elif not wrapper_hint(model):  # else it is said, before the run, that the model needs a wrapper
+        check_evaluation_set(dataset, name)
 
 
 def evaluated(callback: Callback, model: Any, request: Request, epoch: int) -> Any:

@@ -7,6 +7,8 @@ writing back, so that semantics and errors are h5py's. Knows nothing of files on
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import h5py
@@ -66,6 +68,7 @@ class BufferedDataset(h5py.Dataset):
         self._room = 0
         self._is_dirty = False
         self._glanced = -2  # the row that was last read from outside a window with unwritten rows
+        self._bring: Callable[[], object] | None = None
         self._receivers: tuple[SeriesSubscription, ...] | Literal["unknown"] = ()
         self.look_up_anew()
 
@@ -92,13 +95,14 @@ class BufferedDataset(h5py.Dataset):
         return self._plain.dims
 
     def flush(self) -> None:
-        """Write back, then have HDF5 flush this dataset."""
+        """Have late rows written, write back, then have HDF5 flush this dataset."""
+        self.bring_late()
         self.write_back()
         self._plain.flush()
 
     def __getitem__(self, args: Any, new_dtype: Any = None) -> Any:
         """Read; a row that lies in the window without touching HDF5."""
-        if type(args) is int and new_dtype is None:
+        if type(args) is int and new_dtype is None and self._bring is None:
             place = args - self._start
             if 0 <= place < self._used:
                 row = self._values[place]
@@ -129,8 +133,36 @@ class BufferedDataset(h5py.Dataset):
         self._plain[self._start : stop] = self._values[: self._used]
         self._is_dirty = False
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether somebody subscribed to what is written."""
+        return bool(self._known_receivers())
+
+    def await_rows(self, bring: Callable[[], object]) -> None:
+        """Have `bring` called, once, before anything of this dataset is read.
+
+        Args:
+            bring: assigns rows whose values are not known yet: it may have to wait for a device.
+        """
+        if self._bring is None:
+            self._bring = bring
+            self._store.late[self._identity] = self
+
+    def bring_late(self) -> None:
+        """Have the rows written that were not known yet; a forked child has no device to wait for."""
+        bring, self._bring = self._bring, None
+        if bring is not None:
+            self._store.late.pop(self._identity, None)
+            if self._store.process == os.getpid():
+                bring()
+
     def settle(self) -> None:
-        """Write back and drop the window."""
+        """Have late rows written, write back and drop the window."""
+        if self._bring is not None:
+            self.bring_late()
+        self._drop_window()
+
+    def _drop_window(self) -> None:
         if self._room:
             self.write_back()
             self._start = self._used = self._room = 0
@@ -142,6 +174,7 @@ class BufferedDataset(h5py.Dataset):
         self._receivers = "unknown" if self._store.subscriptions else ()
 
     def _read(self, args: Any, new_dtype: Any) -> Any:
+        self.bring_late()
         if new_dtype is None and self._is_row(args):
             in_window = 0 <= args - self._start < self._used
             if not in_window and self._stays_with_writer(args):
@@ -195,7 +228,7 @@ class BufferedDataset(h5py.Dataset):
 
     def _move_window(self, row: int, *, to_write: bool) -> bool:
         """Have the window hold `row`; return False, with no window, if it does not exist or is too long."""
-        self.settle()
+        self._drop_window()
         try:
             rows, *columns = self._plain.shape
         except RuntimeError as error:
@@ -235,9 +268,13 @@ class BufferedDataset(h5py.Dataset):
         return row
 
     def _notify(self, stored: np.generic | npt.NDArray[Any]) -> None:
+        receivers = self._known_receivers()
+        if receivers:
+            stamp = self._store.position()
+            for subscription in receivers:
+                subscription.tell(stored, stamp)
+
+    def _known_receivers(self) -> tuple[SeriesSubscription, ...]:
         if self._receivers == "unknown":
             self._receivers = self._store.receivers_of(self._identity)
-        if self._receivers:
-            stamp = self._store.position()
-            for subscription in self._receivers:
-                subscription.tell(stored, stamp)
+        return self._receivers

@@ -173,15 +173,21 @@ class SharedData(SharedGroup, h5py.File):
             RunStateError: the path is not claimed.
             ArchiveError: the disk is full, or the folder gone; the previous file is whole.
         """
+        self._store.bring_late()
         return None if self._archive is None else self._archive.publish()
 
-    def publish_if_due(self) -> bool:
+    def publish_if_due(self, *, before: Callable[[], object] = lambda: None) -> bool:
         """Publish if claimed, and the last attempt at least a second and 50 times its duration ago.
+
+        Rows that are on a device still are left for the next time. `before` is called if it is due.
 
         Raises:
             ArchiveError: as `publish`, unless `on_publish_error` takes it; the next attempt waits as well.
         """
-        return self._archive is not None and self._archive.is_due and self._publish_or_tell()
+        if self._archive is None or not self._archive.is_due:
+            return False
+        before()
+        return self._publish_or_tell()
 
     def save_as(self, path: str | Path) -> None:
         """Write a copy to any path, atomically; for a rescue after a full disk. Replaces what is there.
@@ -191,6 +197,7 @@ class SharedData(SharedGroup, h5py.File):
             ArchiveError: the disk is full, or the folder gone.
         """
         if self._process == os.getpid():
+            self._store.bring_late()
             save_image(self._read_image, path)
 
     def flush(self) -> None:
@@ -199,7 +206,7 @@ class SharedData(SharedGroup, h5py.File):
         Raises:
             ArchiveError: as `publish`, unless `on_publish_error` takes it.
         """
-        self._store.write_back()
+        self._store.bring_late()
         super().flush()
         if self._archive is not None and self._archive.is_claimed:
             self._publish_or_tell()
@@ -220,7 +227,7 @@ class SharedData(SharedGroup, h5py.File):
                 `release` first, then `close`, to give it up.
         """
         if self and self._archive is not None and self._archive.is_claimed:
-            self._archive.publish()
+            self.publish()
         self.release()
         super().close()
 
@@ -229,8 +236,9 @@ class SharedData(SharedGroup, h5py.File):
 
     def _publish_or_tell(self) -> bool:
         """Publish, and hand an error to who wants it; return whether it was published."""
+        assert self._archive is not None
         try:
-            self.publish()
+            self._archive.publish()
         except ArchiveError as error:
             if self.on_publish_error is None:
                 raise

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from trainsignal.errors import ConfigurationError, WiringError
-from trainsignal.keys import Numbered
+from trainsignal.keys import Numbered, numbered
 
 LARGEST_PLANNED_ROWS: Final = 2**22
 """A series of more rows starts empty: a run so long will hardly reach its end."""
@@ -66,11 +65,9 @@ def free_key(key: str, is_taken: Callable[[str], bool]) -> str:
     Raises:
         WiringError: a plain key is taken.
     """
-    if not is_taken(key):
-        return key
-    if not isinstance(key, Numbered):
+    if not isinstance(key, Numbered) and is_taken(key):
         raise WiringError(
             f"two callbacks write the series {key!r}. Give one of them another name or label, "
             "or declare the key as keys.Numbered."
         )
-    return next(free for number in count(2) if not is_taken(free := f"{key}_{number}"))
+    return next(free for free in numbered(key) if not is_taken(free))

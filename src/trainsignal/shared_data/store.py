@@ -5,6 +5,7 @@ Creates none of these objects, writes no file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
@@ -103,9 +104,17 @@ class Store:
         self.position = position
         self.members: WeakValueDictionary[Identity, BufferedDataset | SharedGroup] = WeakValueDictionary()
         self.buffered: dict[Identity, BufferedDataset] = {}  # strong: they hold what is not yet written
+        self.late: dict[Identity, BufferedDataset] = {}  # of which rows are not known yet
+        self.process = os.getpid()
         self.subscriptions: list[SeriesSubscription] = []
         self.number = identity_of(raw_id)[0]
         self._plain = h5py.Group(raw_id)
+
+    def bring_late(self) -> None:
+        """Have the rows written that were not known yet, which may wait for a device; then write back."""
+        for dataset in tuple(self.late.values()):
+            dataset.bring_late()
+        self.write_back()
 
     def write_back(self) -> None:
         """Write what the buffers hold into HDF5; they stay valid."""
@@ -114,6 +123,7 @@ class Store:
 
     def settle(self) -> None:
         """Write back and drop all buffers and all remembered paths: somebody may read or change anything."""
+        self.bring_late()
         for dataset in tuple(self.buffered.values()):
             dataset.settle()
         self._look_up_anew()
@@ -134,6 +144,7 @@ class Store:
             raise WiringError(
                 f"{key!r} is a group, to which nothing is assigned. Subscribe to a dataset in it."
             )
+        self.bring_late()  # rows of before are nothing that it is told of
         subscription = SeriesSubscription(path, handler, self._forget)
         self.subscriptions.append(subscription)
         self._look_up_anew()

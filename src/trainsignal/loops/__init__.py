@@ -1,0 +1,1 @@
+"""Plugging a `Callbacks` into the training loops of frameworks; one file a framework."""
