@@ -1,0 +1,100 @@
+"""How the costs of minibatches come from their device without anybody waiting for it.
+
+Satisfies `trainsignal.abilities.DeviceCosts` as a module.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from trainsignal.models.jax.framework import jax
+
+TOGETHER: Final = 64
+"""So many costs become one array by one call, compiled once; a call for each would cost more than that."""
+
+
+def holds(value: object) -> bool:
+    """Return whether `value` is an array of JAX's."""
+    return isinstance(value, jax.Array)
+
+
+def detached(value: Any) -> Any:
+    """Return an array as it is, since no graph led to it; does not wait for the device.
+
+    Raises:
+        TypeError: it is not one real number, or none yet, in a function that is being traced.
+    """
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(
+            "a value inside a function that JAX traces is not one number: return it from the function, and "
+            "set the cost there"
+        )
+    _check_is_number(value.aval)
+    return value
+
+
+@lru_cache(maxsize=64)
+def _check_is_number(aval: Any) -> None:
+    """Refuse what is not one real number; asked once for each shape and type, as JAX takes 2 µs to tell.
+
+    Raises:
+        TypeError: it is not.
+    """
+    kinds = (jax.numpy.floating, jax.numpy.integer)
+    if aval.size != 1 or not any(jax.dtypes.issubdtype(aval.dtype, kind) for kind in kinds):
+        raise TypeError(f"an array of shape {aval.shape} and {aval.dtype} is not one real number")
+
+
+def gather(values: list[Any]) -> GatheredCosts:
+    """Send arrays, one or more, on their way to the host; does not wait for the device."""
+    places: dict[Any, list[int]] = {}
+    latest: Any = None
+    alike: list[int] = []
+    for place, value in enumerate(values):
+        if value.sharding is not latest:  # nearly always it is, and comparing takes long
+            latest = value.sharding
+            alike = places.setdefault(latest, [])
+        alike.append(place)
+    parts: list[tuple[list[int], Any]] = []
+    for alike in places.values():
+        for start in range(0, len(alike), TOGETHER):
+            some = alike[start : start + TOGETHER]
+            filled = some + some[-1:] * (TOGETHER - len(some))  # one length, so that it is compiled once
+            parts.append((some, _joined()(*(values[place] for place in filled))))
+    for _, costs in parts:
+        costs.copy_to_host_async()
+    return GatheredCosts(parts)
+
+
+class GatheredCosts:
+    """Costs that are on their way.
+
+    Args:
+        parts: places among all costs, and an array, (TOGETHER,), that begins with the costs at these.
+    """
+
+    def __init__(self, parts: list[tuple[list[int], Any]]) -> None:
+        self._parts = parts
+
+    def is_ready(self) -> bool:
+        """Return whether `numbers` would not wait."""
+        return all(costs.is_ready() for _, costs in self._parts)
+
+    def numbers(self) -> list[float]:
+        """Return the costs in the order in which they were given; waits for the device."""
+        found: dict[int, float] = {}
+        for places, costs in self._parts:
+            on_host = jax.device_get(costs).astype(float).tolist()
+            found.update(zip(places, on_host, strict=False))  # the rest only fills the array
+        return [found[place] for place in range(len(found))]
+
+
+@cache
+def _joined() -> Any:
+    """Return the compiled function that makes one array of `TOGETHER` numbers."""
+
+    def join(*costs: Any) -> Any:
+        return jax.numpy.stack([cost.reshape(()) for cost in costs])
+
+    return jax.jit(join)
