@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py as h5py_module
+import h5py
 import numpy as np
 import pytest
 
@@ -30,7 +30,7 @@ from trainsignal import (
     TrainLoggerCallback,
 )
 
-h5py: Any = h5py_module  # h5py-stubs do not know all of it
+_h5py: Any = h5py  # h5py-stubs do not know all of it
 
 COSTS = ((4.0, 2.0, 1.0), (0.5, 3.5, 0.25))
 """One row an epoch."""
@@ -127,12 +127,12 @@ def by_visiting(data: Any) -> Any:
 
 def by_low_level_calls(data: Any) -> Any:
     values = np.empty(data["cost/train"].shape, "f4")
-    h5py.h5d.open(data.id, b"cost/train").read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    _h5py.h5d.open(data.id, b"cost/train").read(_h5py.h5s.ALL, _h5py.h5s.ALL, values)
     return values
 
 
 def by_handle_of_h5py(data: Any) -> Any:
-    return h5py.File(data.id)["cost/train"][:]
+    return _h5py.File(data.id)["cost/train"][:]
 
 
 def by_direct_read(data: Any) -> Any:
@@ -142,8 +142,8 @@ def by_direct_read(data: Any) -> Any:
 
 
 def by_virtual_dataset(data: Any) -> Any:
-    layout = h5py.VirtualLayout(data["cost/train"].shape, "f4")
-    layout[:] = h5py.VirtualSource(data["cost/train"])
+    layout = _h5py.VirtualLayout(data["cost/train"].shape, "f4")
+    layout[:] = _h5py.VirtualSource(data["cost/train"])
     return data.create_virtual_dataset("as_one", layout)[:]
 
 
@@ -381,7 +381,7 @@ def test_log_is_the_same(
 
 def archived(path: Path) -> list[float]:
     """Return the training costs that the archive on the disk has."""
-    with h5py.File(path) as archive:
+    with _h5py.File(path) as archive:
         costs: list[float] = archive["cost/train"][:].tolist()
     return costs
 
@@ -605,7 +605,7 @@ def test_second_interrupt_while_the_device_is_waited_for_still_closes_the_run(
         train(callbacks, device.value)
     assert callbacks.run.exit_reason == "failed"
     assert "C" not in heard.text
-    with h5py.File(tmp_path / "run.h5") as archive:  # published and let go of
+    with _h5py.File(tmp_path / "run.h5") as archive:  # published and let go of
         assert "cost/train" in archive
     assert not (tmp_path / "run.h5.lock").exists()
 

@@ -113,6 +113,24 @@ class HasLoss(Protocol):
 
 
 @runtime_checkable
+class TakesOptimizers(Protocol):
+    """The model can be told of optimizers that a framework makes only when training begins."""
+
+    def take_optimizers(self, optimizers: Iterable[Any], schedulers: Iterable[Any]) -> None:
+        """Know these from now on, unless the user has given others."""
+        ...
+
+
+@runtime_checkable
+class PlacesValues(Protocol):
+    """The model computes on a device, and brings values to it."""
+
+    def placed(self, value: Any) -> Any:
+        """Return arrays, tensors and what else has a `to(device)` on the model's device."""
+        ...
+
+
+@runtime_checkable
 class FollowsRun(Protocol):
     """The model tells where the run is, under neon's names: `epoch_index`, `total_cost`, `cost.cost`."""
 

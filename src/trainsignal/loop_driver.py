@@ -39,6 +39,7 @@ class LoopDriver:
         self._begun = callbacks.run.minibatch_begin
         self._ended = callbacks.run.minibatch_end
         self._reported = ReportedCallback()
+        self._first_minibatch = 0
         self._is_to_be_placed = False
 
     @property
@@ -70,6 +71,17 @@ class LoopDriver:
             self.run.minibatches_per_epoch = minibatches
         self.callbacks.on_train_begin(epochs)
 
+    def go_on(self, epochs: int, minibatches: int = 0, within: int = 0) -> None:
+        """Number on as a framework that goes on from a checkpoint of its own; after `begin`.
+
+        Args:
+            epochs: complete ones.
+            minibatches: of these, in all.
+            within: those of the next epoch that are done.
+        """
+        self.run.epochs_complete, self.run.minibatches_complete = epochs, minibatches
+        self._first_minibatch = within
+
     def begin_epoch(self) -> None:
         """Begin the next epoch, unless all are done; ends the one that is open, if any."""
         run = self.run
@@ -78,6 +90,9 @@ class LoopDriver:
             return
         self.callbacks.on_epoch_begin(run.epochs_complete)
         self._is_to_be_placed = run.epoch_minibatches > 0
+        if self._first_minibatch:
+            self._begun.latest = self._ended.latest = self._first_minibatch - 1
+            self._first_minibatch = 0
 
     def begin_minibatch(self) -> None:
         """Begin the next minibatch, if an epoch is open; ends the one that is open, if any."""
@@ -181,4 +196,5 @@ class LoopDriver:
             run.epoch, run.epoch_minibatches, reason,
         )  # fmt: skip
         run.feed.begin_anew()
+        self._cost.new_epoch()
         self._begun.latest = self._ended.latest = -1

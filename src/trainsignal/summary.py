@@ -68,6 +68,7 @@ def _resumptions(run: TrainingRun) -> list[str]:
 def _best_values(data: SharedData) -> list[str]:
     """Return the best of each evaluated series whose better direction is known, with its epoch."""
     lines: list[str] = []
+    told: set[str] = set()
     for group in (keys.LOSSES, keys.METRICS):
         if group not in data:
             continue
@@ -75,10 +76,13 @@ def _best_values(data: SharedData) -> list[str]:
             direction = series.attrs.get(keys.DIRECTION)
             if direction is None or series.attrs.get(keys.TIME_MARKERS) != keys.PER_EPOCH_FREQ:
                 continue
-            values = series[:]
-            if np.isnan(values).all():
+            values, source = series[:], series.attrs.get(keys.REPORTED_AS, name)
+            if np.isnan(values).all() or source in told:  # the loss is among the framework's metrics too
                 continue
             row = int(np.nanargmin(values) if direction == "min" else np.nanargmax(values))
+            if source != name:
+                told.add(source)
+                name = f"{name} ({source})"
             lines.append(f"best {name:<20} {values[row]:.6g} at epoch {_epoch_of(series.attrs, row)}")
     return lines
 

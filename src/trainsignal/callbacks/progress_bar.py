@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from time import perf_counter
 from typing import Any, TextIO
 
+import numpy as np
+
 from trainsignal import keys
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError
@@ -86,7 +88,8 @@ class ProgressBarCallback(Callback):
         loss = self._get_cached_epoch_loss(callback_data, model, epoch, "loss")
         if loss is not None:
             name = f"{loss['costnm']} Loss".lstrip()
-            self._line.loss_text = f" [{name} {loss['cost']:.2f}, {loss['time']:.2f}s]"
+            took = "" if np.isnan(loss["time"]) else f", {loss['time']:.2f}s"  # a framework does not tell
+            self._line.loss_text = f" [{name} {loss['cost']:.2f}{took}]"
         self._done = run_of(self).epoch_minibatches
         self._line.dynamic_ncols = self._line.ncols = None  # the last drawing may wrap
         self._show(callback_data, ends=True, total=self._done)  # known now, whatever was announced

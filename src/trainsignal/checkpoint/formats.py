@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from trainsignal.abilities import Array
-from trainsignal.checkpoint import hdf5, npz, pickles
+from trainsignal.checkpoint import hdf5, npz, pickles, safetensors_file, torch_file
 from trainsignal.checkpoint.packing import DamagedError, Fetch, pack, unpack
 from trainsignal.checkpoint.tree import make_plain
 from trainsignal.errors import CheckpointError, ConfigurationError, UntrustedPickleError
@@ -32,11 +32,14 @@ class Format:
     read: Callable[[Path], Any]
     runs_code: bool = False
     """Whether reading a file can run code that is in it."""
+    check: Callable[[], None] | None = None
+    """Raises where the package that it needs is missing; None: it needs none."""
 
 
 def _packed(
     write_arrays: Callable[[Path, str, Mapping[str, Array]], None],
     open_arrays: Callable[[Path], AbstractContextManager[tuple[bytes, Fetch]]],
+    check: Callable[[], None] | None = None,
 ) -> Format:
     """Return the format of files that hold named arrays and a skeleton."""
 
@@ -47,7 +50,7 @@ def _packed(
         with open_arrays(path) as (skeleton, fetch):
             return unpack(skeleton, fetch)
 
-    return Format(write, read)
+    return Format(write, read, check=check)
 
 
 _HDF5 = _packed(hdf5.write_arrays, hdf5.open_arrays)
@@ -62,6 +65,10 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         ".pickle": _PICKLE,
         ".pkl": _PICKLE,
         ".prm": _PICKLE,
+        ".pt": Format(torch_file.write, torch_file.read, check=torch_file.check),
+        ".safetensors": _packed(
+            safetensors_file.write_arrays, safetensors_file.open_arrays, safetensors_file.check
+        ),
     }
 )
 """The format of each suffix, in lower case."""
@@ -120,6 +127,7 @@ def load_state(path: str | os.PathLike[str], *, trust_pickle: bool = False) -> A
             f"{str(source)!r} is a pickle, and loading a pickle can run any code that is in it. Pass "
             "trust_pickle=True only for a file that you or someone you trust wrote."
         )
+    check_suffix(source)  # for the package that it may need
     try:
         return chosen.read(source)
     except PermissionError as error:
@@ -153,8 +161,11 @@ def check_suffix(path: Path) -> None:
 
     Raises:
         ConfigurationError: it names none.
+        MissingPackageError: it names one that needs a package which is not installed.
     """
-    _format_of(path)
+    chosen = _format_of(path)
+    if chosen.check is not None:
+        chosen.check()
 
 
 def _format_of(path: Path) -> Format:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from trainsignal.abilities import Array, EvaluatesPairs, HasLoss, to_float
+from trainsignal.abilities import Array, EvaluatesPairs, HasLoss, PlacesValues, to_float
 from trainsignal.errors import CostError, DataError, MissingAbilityError
 from trainsignal.evaluation.contents import is_nested
 from trainsignal.evaluation.minibatches import Minibatch
@@ -101,20 +101,21 @@ class PairMetricTally:
     def __init__(self, model: EvaluatesPairs, metric: Any) -> None:
         """Begin; an object that gathers is copied, or else reset before and after."""
         self._to_host = model.to_host
+        self._placed: Callable[[Any], Any] = model.placed if isinstance(model, PlacesValues) else _as_it_is
         self._metric = metric
         self._sums: Any = 0.0
         self._samples = 0
         self._is_copy = hasattr(metric, "update") and hasattr(metric, "compute")
         self._is_keras = hasattr(metric, "update_state") and hasattr(metric, "result")
         if self._is_copy:
-            self._metric = copy.deepcopy(metric)
+            self._metric = self._placed(copy.deepcopy(metric))
             self._metric.reset()
         elif self._is_keras:
             metric.reset_state()
 
     def add(self, minibatch: Minibatch) -> None:
         """Add the samples of a minibatch."""
-        outputs, targets = minibatch.outputs, minibatch.targets
+        outputs, targets = minibatch.outputs, self._placed(minibatch.targets)
         if self._is_copy:
             self._metric.update(outputs, targets)
         elif self._is_keras:
@@ -171,3 +172,7 @@ def _samples(targets: Any) -> int:
             "the samples in the first axis"
         )
     return len(targets)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

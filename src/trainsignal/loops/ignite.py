@@ -75,7 +75,6 @@ class IgniteLoop:
         self._output_transform = output_transform
         self._trainer: Any = None
         self._handlers: list[tuple[Any, Any, Callable[..., None]]] = []
-        self._first_minibatch = 0
         self._is_alone = True
         self._is_fed = False
 
@@ -147,9 +146,8 @@ class IgniteLoop:
             self._is_fed = run.feed.is_used
             state.epoch, state.iteration = run.epochs_complete, run.epochs_complete * (length or 0)
         else:
-            self._first_minibatch = max(0, state.iteration - state.epoch * length) if length else 0
-            run.epochs_complete = state.epoch
-            run.minibatches_complete = state.iteration - self._first_minibatch
+            within = max(0, state.iteration - state.epoch * length) if length else 0
+            self._driver.go_on(state.epoch, state.iteration - within, within)
         if run.should_stop("epoch"):
             self._trainer.terminate()
 
@@ -168,9 +166,7 @@ class IgniteLoop:
             driver.begin_epoch()
         if self._is_fed:
             trainer.state.iteration += run.epoch_minibatches
-        elif self._first_minibatch:
-            run.minibatch_begin.latest = run.minibatch_end.latest = self._first_minibatch - 1
-        self._is_fed, self._first_minibatch = False, 0
+        self._is_fed = False
         if self._is_alone and driver.should_stop():
             trainer.terminate()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from trainsignal.abilities import TakesOptimizers
 from trainsignal.container import Callbacks
 from trainsignal.errors import ConfigurationError
 from trainsignal.extras import require
@@ -133,7 +134,9 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
                 'strategy="ddp", which starts the script in each process'
             )
         _check_model(driver.model, pl_module)
-        _hand_over_optimizers(driver.model, trainer)
+        if isinstance(driver.model, TakesOptimizers):
+            schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+            driver.model.take_optimizers(trainer.optimizers, schedulers)
         epochs = trainer.max_epochs
         driver.begin(
             None if epochs in (None, -1) else epochs,
@@ -143,15 +146,13 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
 
     def _go_on_as_trainer(self, fit_loop: Any) -> None:
         """Number epochs and minibatches as a trainer that goes on from a checkpoint of its own."""
-        run, epochs = self._driver.run, fit_loop.epoch_progress.current
+        epochs = fit_loop.epoch_progress.current
         batches = fit_loop.epoch_loop.batch_progress
         is_within = epochs.started > epochs.processed  # then the trainer tells of no begin of the epoch
         done = batches.current.processed if is_within else 0
-        run.epochs_complete = epochs.processed
-        run.minibatches_complete = batches.total.processed - done
+        self._driver.go_on(epochs.processed, batches.total.processed - done, within=done)
         if is_within:
             self._driver.begin_epoch()
-            run.minibatch_begin.latest = run.minibatch_end.latest = done - 1
 
     def _end_epoch(self, trainer: Any) -> None:
         driver = self._driver
@@ -196,14 +197,6 @@ def _check_model(model: Any, pl_module: Any) -> None:
             f"Callbacks was given a {type(module).__name__}, of which the trainer trains no parameter: it "
             f"fits a {type(pl_module).__name__}. Give Callbacks a TorchModel of that, or of a part of it"
         )
-
-
-def _hand_over_optimizers(model: object, trainer: Any) -> None:
-    """Give a wrapper the optimizers and schedulers that train; they did not exist when it was made."""
-    schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-    for name, ours in (("optimizers", trainer.optimizers), ("schedulers", schedulers)):
-        if isinstance(getattr(model, name, None), (list, tuple)):
-            setattr(model, name, tuple(ours))
 
 
 def _has_length(trainer: Any) -> bool:

@@ -1,0 +1,100 @@
+"""How the costs of minibatches come from their device without anybody waiting for it.
+
+Satisfies `trainsignal.abilities.DeviceCosts` as a module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from trainsignal.models.torch.framework import torch
+
+
+def holds(value: object) -> bool:
+    """Return whether `value` is a tensor."""
+    return isinstance(value, torch.Tensor)
+
+
+def detached(value: Any) -> Any:
+    """Return a tensor without the graph that led to it; does not wait for the device.
+
+    On the host the result shares its memory with `value`, which is not to be changed in place then. On CUDA
+    it is a copy: a CUDA graph writes over its outputs when it is replayed.
+
+    Raises:
+        TypeError: it is not one real number.
+    """
+    if value.numel() != 1 or value.is_complex():
+        shape = tuple(value.shape)
+        raise TypeError(f"a tensor of shape {shape} and {value.dtype} is not one real number")
+    alone = value.detach() if value.requires_grad else value
+    return alone.clone() if value.is_cuda else alone
+
+
+def gather(values: list[Any]) -> GatheredCosts:
+    """Send detached tensors, one or more, on their way to the host; does not wait for the device."""
+    try:
+        return GatheredCosts([_Sent(range(len(values)), torch.stack(values))])
+    except RuntimeError:  # of several devices or shapes
+        by_device: dict[Any, list[int]] = {}
+        for place, value in enumerate(values):
+            by_device.setdefault(value.device, []).append(place)
+    return GatheredCosts([
+        _Sent(places, torch.stack([values[place].reshape(()) for place in places]))
+        for places in by_device.values()
+    ])  # fmt: skip
+
+
+class GatheredCosts:
+    """Costs that are on their way, by device.
+
+    Args:
+        parts: each of one device; nearly always there is one.
+    """
+
+    def __init__(self, parts: list[_Sent]) -> None:
+        self._parts = parts
+
+    def is_ready(self) -> bool:
+        """Return whether `numbers` would not wait."""
+        return all(part.is_ready() for part in self._parts)
+
+    def numbers(self) -> list[float]:
+        """Return the costs in the order in which they were given; waits for the device."""
+        found: dict[int, float] = {}
+        for part in self._parts:
+            found.update(zip(part.places, part.numbers(), strict=True))
+        return [found[place] for place in range(len(found))]
+
+
+class _Sent:
+    """Costs of one device.
+
+    Args:
+        places: of these costs among all.
+        costs: as many numbers, on the device.
+    """
+
+    def __init__(self, places: Sequence[int], costs: Any) -> None:
+        self.places = places
+        self._costs = costs.reshape(-1)
+        self._arrival: Any = None
+        if costs.is_cuda:  # pragma: no cover  # needs a GPU; tests/models/torch/test_device_costs.py
+            on_the_way, self._costs = (
+                self._costs,
+                torch.empty(len(places), dtype=costs.dtype, pin_memory=True),
+            )
+            self._costs.copy_(on_the_way, non_blocking=True)
+            with torch.cuda.device(costs.device):
+                self._arrival = torch.cuda.Event()
+                self._arrival.record()
+
+    def is_ready(self) -> bool:
+        return self._arrival is None or bool(self._arrival.query())
+
+    def numbers(self) -> list[float]:
+        if self._arrival is not None:  # pragma: no cover  # needs a GPU
+            self._arrival.synchronize()
+        numbers: list[float] = self._costs.double().tolist()
+        return numbers
