@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks of a few numbers: threads would slow them down
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it once, when it is imported
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from tests.support.runs import Bare, hand_loop, quiet
 from trainsignal import Callbacks, LearningRateScheduleCallback, LossCallback, MetricCallback, keys
-from trainsignal.abilities import EvaluatesPairs, HasLoss
+from trainsignal.abilities import EvaluatesPairs, HasLearningRate, HasLoss
 from trainsignal.errors import ConfigurationError, MissingAbilityError
 from trainsignal.models.torch import TorchModel, wrapper_hint
 
@@ -164,3 +164,28 @@ MODULE = torch.nn.Linear(1, 1)
 def test_what_cannot_be_what_it_is_given_as_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         TorchModel(**{"module": MODULE, **arguments})
+
+
+def test_optimizers_that_a_framework_makes_are_known_from_then_on_with_their_learning_rate() -> None:
+    module = torch.nn.Linear(2, 1)
+    model = TorchModel(module)
+    assert not isinstance(model, HasLearningRate)
+    for rate in (0.5, 0.25):  # a second fit has others
+        optimizer = torch.optim.SGD(module.parameters(), lr=rate)
+        scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+        model.take_optimizers([optimizer], [scheduler])
+
+        assert isinstance(model, HasLearningRate)
+        assert model.optimizer.learning_rate == rate
+        assert (model.optimizers, model.schedulers) == ((optimizer,), (scheduler,))
+
+
+def test_optimizers_that_the_user_gave_stay() -> None:
+    module = torch.nn.Linear(2, 1)
+    mine, others = (torch.optim.SGD(module.parameters(), lr=0.1) for _ in range(2))
+    model = TorchModel(module, optimizer=mine)
+
+    model.take_optimizers([others], [])
+
+    assert model.optimizers == (mine,)
