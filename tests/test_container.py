@@ -33,6 +33,7 @@ from trainsignal import (
     DeconvCallback,
     HistCallback,
     LossCallback,
+    PreemptedExit,
     TrainCostCallback,
     WatchTickerCallback,
 )
@@ -936,3 +937,41 @@ def test_several_costs_are_recorded_instead_of_one_if_asked_for() -> None:
     names = [type(one).__name__ for one in quiet(multicost=True).callbacks]
     assert names[0] == "TrainMulticostCallback"
     assert "TrainCostCallback" not in names
+
+
+# -- an exception of which a framework tells -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("error, reason", [
+    (ValueError("mine"), "failed"), (KeyboardInterrupt(), "interrupted"), (PreemptedExit(), "preempted"),
+], ids=["error", "interrupt", "preemption"])  # fmt: skip
+def test_close_ends_the_run_because_of_an_exception(error: BaseException, reason: str) -> None:
+    callbacks = quiet()
+    heard = Sentence(callbacks)
+    callbacks.on_train_begin(1)
+    callbacks.on_epoch_begin(0)
+
+    callbacks.close(error)
+    callbacks.close(ValueError("another"))
+
+    assert heard.text == "TEC"
+    assert (callbacks.run.exit_reason, callbacks.run.error) == (reason, error)
+
+
+def test_close_does_nothing_before_and_after_a_run() -> None:
+    callbacks = quiet()
+    callbacks.close(ValueError("early"))
+    hand_loop(callbacks)
+    callbacks.close(ValueError("late"))
+    assert callbacks.run.exit_reason == "completed"
+
+
+def test_close_within_a_guarded_block_closes_at_once_and_the_block_adds_nothing() -> None:
+    callbacks = quiet()
+    heard = Sentence(callbacks)
+    with callbacks:
+        callbacks.on_train_begin(1)
+        callbacks.close(ValueError("mine"))
+        assert heard.text == "TC"
+    assert heard.text == "TC"
+    assert callbacks.run.exit_reason == "failed"

@@ -81,10 +81,10 @@ def test_resumed_loop_that_had_set_costs_still_counts_as_one_that_does() -> None
 
 def test_framework_that_says_nothing_of_a_minibatch_leaves_its_cost_missing() -> None:
     cost = MinibatchCost(Costly(7.0))
-    cost.set_if_told(None)
+    cost.tell_nothing()
     assert cost.get() is None
     assert cost.told() is None
-    cost.set_if_told(2.0)
+    cost.set(2.0)
     assert cost.told() == 2.0
 
 
@@ -235,6 +235,38 @@ def test_value_on_a_device_that_is_no_number_is_refused_at_once(device: FakeDevi
     text: Any = "1"
     with pytest.raises(CostError, match=r"run\.cost was set to something that is not one number: '1'"):
         MinibatchCost(Bare()).set(device.value(text))
+
+
+def test_later_value_on_a_device_that_is_no_number_is_refused_when_it_is_sent(device: FakeDevice) -> None:
+    cost = MinibatchCost(Bare())
+    cost.set(device.value(1.0))
+    cost.settle(wait=False)
+    wrong: Any = "1"
+    cost.set(device.value(wrong))
+    with pytest.raises(CostError, match=r"run\.cost was set to something that is not one number: '1'"):
+        cost.get()
+    assert cost.get() is None
+    assert cost.epoch_mean == 1.0
+
+
+def test_frameworks_are_asked_of_each_type_of_number_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("trainsignal.cost.device_costs_of", asked.append)
+    cost = MinibatchCost(Bare())
+    for value in (1.0, 2, np.float32(3.0), np.float32(4.0), np.float64(5.0), 6.0):
+        cost.set(value)
+    assert asked == [3.0, 5.0]
+
+
+def test_frameworks_are_asked_of_values_on_one_device_once(
+    device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost = MinibatchCost(Bare())
+    cost.set(device.value(1.0))
+    monkeypatch.setattr("trainsignal.cost.device_costs_of", lambda value: pytest.fail("asked again"))
+    for value in (2.0, device.value(3.0), 4.0, device.value(5.0)):
+        cost.set(value)
+    assert cost.epoch_mean == 3.0
 
 
 def test_new_epoch_waits_for_the_costs_of_the_one_before(device: FakeDevice) -> None:

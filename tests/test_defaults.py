@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.pairs import PairModel, batch
 from tests.support.runs import Bare, quiet, tiny_set
 from trainsignal import Callbacks
 from trainsignal.defaults import default_callbacks
-from trainsignal.errors import ConfigurationError
+from trainsignal.errors import ConfigurationError, DataError
 from trainsignal.models.numpy_net import Misclassification
 
 LOSS, COST, BAR, METRIC, SAVE, LOGGER, TIMER = (
@@ -103,3 +104,13 @@ def test_checkpoints_without_a_path_are_refused(options: dict[str, Any], message
 def test_costs_of_several_branches_take_the_place_of_the_one() -> None:
     names = [type(one).__name__ for one in default_callbacks(**{**NOTHING, "multicost": True})]
     assert names == ["TrainMulticostCallback", LOGGER, TIMER]
+
+
+def test_set_that_the_model_cannot_be_evaluated_on_is_refused_at_once() -> None:
+    with pytest.raises(DataError, match="eval_set: list does not tell its size"):
+        Callbacks(Bare(), eval_set=[batch(1.0)], eval_freq=1)
+
+
+def test_set_of_pairs_is_fine_for_a_model_of_a_framework() -> None:
+    options = {"model": PairModel(), "eval_set": [batch(1.0)], "eval_freq": 1}
+    assert type(default_callbacks(**{**NOTHING, **options})[0]).__name__ == LOSS

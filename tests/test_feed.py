@@ -292,3 +292,14 @@ def test_each_iteration_of_what_is_served_goes_through_the_feed() -> None:
     feed.new_epoch()
     next(iter(served))
     assert feed.state_dict(is_within=True)["sources"][0]["served"] == 1
+
+
+def test_length_of_what_is_served_is_that_of_the_iterable() -> None:
+    assert len(Served(Feed(object()), [1, 2, 3])) == 3
+
+
+def test_iterable_without_a_length_has_none_when_it_is_served() -> None:
+    served = Served(Feed(object()), (number for number in range(3)))
+    with pytest.raises(TypeError, match="has no len"):
+        len(served)
+    assert list(served) == [0, 1, 2]

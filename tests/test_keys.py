@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -77,3 +78,24 @@ def test_other_attributes_tell_no_axis(axis: dict[str, Any]) -> None:
 ])  # fmt: skip
 def test_key_of_a_label_is_one_step_of_a_path(label: str, key: str) -> None:
     assert keys.label_metric("Precision", label) == key
+
+
+@pytest.mark.parametrize(
+    "name, step", [("cat", "cat"), ("a/b", "a%2Fb"), (".", "%2E"), ("..", ".."), ("/", "%2F")]
+)
+def test_name_becomes_one_step_of_a_path(name: str, step: str) -> None:
+    assert keys.step(name) == step
+
+
+def test_further_writers_of_a_key_have_numbers() -> None:
+    assert list(itertools.islice(keys.numbered("a/b"), 3)) == ["a/b", "a/b_2", "a/b_3"]
+
+
+@pytest.mark.parametrize("written, key, is_covered", [
+    (["cost/loss"], "cost/loss", True), ([keys.Numbered("cost/loss")], "cost/loss", True),
+    ([keys.Below("metrics/*")], "metrics/accuracy", True), ([keys.Below("metrics/*")], "metrics/a/b", True),
+    ([keys.Below("metrics/*")], "metrics", False), ([keys.Below("metrics/*")], "metrics2/a", False),
+    ([keys.Below("metrics/*")], "cost/loss", False), (["metrics/*"], "metrics/a", False), ([], "a", False),
+], ids=str)  # fmt: skip
+def test_key_is_covered_by_itself_or_by_its_group(written: list[str], key: str, is_covered: bool) -> None:
+    assert keys.covers(written, key) == is_covered

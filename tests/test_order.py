@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trainsignal import Callback, keys
 from trainsignal.errors import WiringError
-from trainsignal.keys import Numbered
+from trainsignal.keys import Below, Numbered
 from trainsignal.order import run_order, runs_after_handlers
 
 SERIES = ("a", "b", "c", "d")
@@ -195,3 +195,11 @@ def test_one_that_reads_what_a_saving_one_writes_is_refused() -> None:
 ])  # fmt: skip
 def test_only_one_that_saves_the_run_waits_for_the_handlers(optional_reads: set[str], is_late: bool) -> None:
     assert runs_after_handlers(Declaring(0, set(), optional_reads, set())) is is_late
+
+
+def test_a_reader_waits_for_who_writes_its_group() -> None:
+    reader = Declaring(0, {"metrics/a"}, set(), set())
+    other = Declaring(1, {"cost/loss"}, set(), set())
+    writer = Declaring(2, set(), set(), {Below("metrics/*")})
+
+    assert run_order([reader, other, writer]) == [other, writer, reader]

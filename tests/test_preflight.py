@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import pytest
 
 from tests.support.events import BareModel
-from trainsignal import Callback
+from trainsignal import Callback, keys
 from trainsignal.abilities import CanEvaluate, CanSerialize, HasSize
 from trainsignal.errors import (
     FrequencyError,
@@ -435,3 +435,41 @@ def test_a_gate_that_cannot_be_asked_is_refused() -> None:
 
     with pytest.raises(HandlerError, match=r"should_fire\(self, callback_data, model, time, freq\)"):
         check(Gated())
+
+
+def test_a_reader_of_a_metric_passes_where_somebody_writes_the_group() -> None:
+    class Group(Callback):
+        writes = (keys.Below("metrics/*"),)
+
+    class Reader(Callback):
+        reads = ("metrics/a",)
+
+    check(Group(), Reader())
+    with pytest.raises(WiringError, match="reads 'metrics/a', which no callback writes"):
+        check(Reader())
+
+
+def test_a_reader_has_to_meet_the_writer_of_its_very_series() -> None:
+    class Group(Callback):
+        writes: tuple[str, ...] = (keys.Below("metrics/*"),)
+
+        def on_epoch_end(self, callback_data: Any, model: Any, epoch: int) -> None: ...
+
+    class Writer(Group):
+        writes = ("metrics/a",)
+
+    class Reader(Group):
+        writes = ()
+        reads = ("metrics/a",)
+
+    with pytest.raises(WiringError, match=r"which Writer \(epoch_freq=2\) never writes"):
+        check(Group(), Writer(epoch_freq=2), Reader(epoch_freq=[0, 2]))
+
+
+def test_a_model_of_a_framework_is_told_its_wrapper(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Saving(Callback):
+        needs = (CanSerialize,)
+
+    monkeypatch.setattr("trainsignal.preflight.wrapper_hint", lambda model: " Wrap it: Wrapper(model)")
+    with pytest.raises(MissingAbilityError, match=r"leave this callback out\. Wrap it: Wrapper\(model\)$"):
+        check(Saving())

@@ -7,7 +7,7 @@ import pytest
 
 from trainsignal import SharedData, keys
 from trainsignal.frequency import Frequency
-from trainsignal.readings import epoch_row, tracked_series, value_at_epoch_end, value_in
+from trainsignal.readings import epoch_row, is_unreported, tracked_series, value_at_epoch_end, value_in
 
 PER_MINIBATCH: dict[str, object] = {keys.TIME_MARKERS: keys.PER_MINIBATCH}
 
@@ -70,3 +70,10 @@ def test_series_are_tracked_that_tell_their_axis_and_have_one_number_a_row() -> 
 
     assert list(found) == ["a/minibatches", "b/epochs"]
     assert found["b/epochs"] is data["b/epochs"]
+
+
+def test_missing_row_of_what_a_framework_reports_is_one_that_was_not_reported() -> None:
+    axis = keys.epoch_axis(1)
+    reported = series([0.5, np.nan], {**axis, keys.REPORTED_AS: "a"})
+    assert [is_unreported(reported, row) for row in (0, 1, 2)] == [False, True, True]
+    assert not is_unreported(series([np.nan], axis), 0)

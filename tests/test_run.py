@@ -344,3 +344,42 @@ def test_run_whose_archive_cannot_be_written_at_the_begin_does_not_start(
         hand_loop(callbacks)
     assert sentence.text == "TC"
     assert list(tmp_path.iterdir()) == []
+
+
+# -- how many minibatches there will be ----------------------------------------------------------------
+
+
+def announced(*loaders: Any, epochs: int | None = 3, last_epoch: int = 2) -> Any:
+    """Return what the archive says of the length of a run whose epochs take these loaders."""
+    callbacks = quiet()
+    with callbacks.training(epochs) as run:
+        for epoch in run.epochs():
+            for loader in loaders:
+                for _ in run.minibatches(loader() if callable(loader) else loader):
+                    run.cost = 1.0
+            if epoch == last_epoch:
+                break
+    return callbacks.callback_data["config"].attrs.get("total_minibatches")
+
+
+def test_length_of_the_first_epochs_loader_tells_that_of_the_run() -> None:
+    assert announced([1, 2]) == 6
+
+
+def test_loaders_that_an_epoch_takes_one_after_the_other_count_together() -> None:
+    assert announced([1, 2], [3]) == 9
+
+
+def test_loader_that_changes_its_length_later_changes_nothing() -> None:
+    lengths = iter([2, 5, 5])
+    assert announced(lambda: range(next(lengths))) == 6
+
+
+def test_length_of_the_run_is_unknown_where_that_of_the_loader_or_of_the_epochs_is() -> None:
+    assert announced(lambda: iter([1, 2])) is None
+    assert announced([1, 2], epochs=None) is None
+
+
+def test_length_that_is_known_from_the_second_epoch_on_is_announced_then() -> None:
+    loaders = iter([iter([1, 2]), [1, 2], [1, 2]])
+    assert announced(lambda: next(loaders)) == 6

@@ -6,7 +6,7 @@ that the user gave. A real neon model satisfies them as it is. This module impor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -158,8 +158,12 @@ class DeviceCosts(Protocol):
         """Return whether `value` is one of the framework's."""
         ...
 
-    def detached(self, value: Any) -> Any:
-        """Return the value without what led to it; does not wait for the device.
+    def keeper(self, value: Any) -> Callable[[Any], Any]:
+        """Return what makes of a value one to keep, without what led to it; it does not wait for the device.
+
+        Args:
+            value: the first of a kind; the others are taken to be like it, for this is called at each
+                minibatch.
 
         Raises:
             TypeError: it is not one real number.
@@ -167,7 +171,11 @@ class DeviceCosts(Protocol):
         ...
 
     def gather(self, values: list[Any]) -> Gathered:
-        """Send detached values, one or more, on their way to the host; does not wait for the device."""
+        """Send kept values, one or more, on their way to the host; does not wait for the device.
+
+        Raises:
+            TypeError: one is not one real number.
+        """
         ...
 
 

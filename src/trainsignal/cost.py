@@ -46,7 +46,9 @@ class MinibatchCost:
         self._is_late = False  # whether the latest cost is still on a device, or on its way
         self._is_settling = False
         self._device: DeviceCosts | None = None
-        self._devices: dict[type, DeviceCosts | None] = {float: None, int: None}
+        self._host_kinds: set[type] = {float, int}  # of values of which no framework is to be asked
+        self._kind: type | None = None  # of the values that are kept, and how one of them is
+        self._keep: Callable[[Any], Any] = to_float
         self._kept: list[Any] = []
         self._waiting: list[tuple[int, Tell]] = []
         self._sent: deque[_Sent] = deque()
@@ -68,29 +70,20 @@ class MinibatchCost:
         Raises:
             CostError: it is not one number.
         """
-        kind = type(value)
-        if kind not in self._devices:
-            self._devices[kind] = device_costs_of(value)
-        device = self._devices[kind]
+        if type(value) is self._kind:  # nearly always, where costs are on a device
+            self._kept.append(self._keep(value))
+            self._is_late = self._is_told = True
+            if len(self._kept) >= MOST_KEPT:
+                self.settle(wait=False)
+            return
         try:
-            if device is None:
-                self._set_known(to_float(value))
-            else:
-                self._keep(device, device.detached(value))
+            self._set_other(value)
         except TypeError as error:
-            raise CostError(f"run.cost was set to something that is not one number: {error}") from error
+            raise _refused(error) from error
+
+    def tell_nothing(self) -> None:
+        """Note that a framework says nothing of this minibatch, whose cost is missing if nobody else did."""
         self._is_told = True
-
-    def set_if_told(self, value: object) -> None:
-        """Note what a framework says; None: it says nothing of this minibatch, whose cost is missing.
-
-        Raises:
-            CostError: it is not one number.
-        """
-        if value is None:
-            self._is_told = True
-        else:
-            self.set(value)
 
     def forget(self) -> None:
         """Begin a minibatch of which the loop has said nothing yet."""
@@ -173,21 +166,22 @@ class MinibatchCost:
         self.settle()
         return self._sum / self._count if self._count else None
 
-    def _set_known(self, cost: float) -> None:
-        if self._kept or self._sent:
-            self.settle()
-        self._latest, self._is_late = cost, False
-        self._sum += cost
-        self._count += 1
-
-    def _keep(self, device: DeviceCosts, value: Any) -> None:
-        if device is not self._device:
-            self.settle()
-            self._device = device
-        elif len(self._kept) >= MOST_KEPT:
-            self.settle(wait=False)
-        self._kept.append(value)
-        self._is_late = True
+    def _set_other(self, value: object) -> None:
+        """Note a number, or the first of values that are on a device."""
+        device = None if type(value) in self._host_kinds else device_costs_of(value)
+        if device is None:
+            cost = to_float(value)
+            self._host_kinds.add(type(value))
+            if self._kept or self._sent:
+                self.settle()
+            self._latest, self._is_late, self._is_told = cost, False, True
+            self._sum += cost
+            self._count += 1
+            return
+        keep = device.keeper(value)
+        self.settle()
+        self._device, self._kind, self._keep = device, type(value), keep
+        self.set(value)
 
     def _take_over(self, sent: _Sent) -> None:
         try:
@@ -207,11 +201,15 @@ class MinibatchCost:
     def _send(self) -> None:
         """Send what is kept on its way to the host."""
         assert self._device is not None
-        kept, waiting = self._kept, self._waiting
-        self._kept, self._waiting = [], []
+        kept, waiting, is_late = self._kept, self._waiting, self._is_late
+        self._kept, self._waiting, self._is_late = [], [], False  # they are lost if they cannot be sent
         try:
             gathered = self._device.gather(kept)
-        except BaseException:
-            self._is_late = False  # it was among them
-            raise
+        except TypeError as error:
+            raise _refused(error) from error
         self._sent.append(_Sent(gathered, len(kept), waiting))
+        self._is_late = is_late
+
+
+def _refused(error: TypeError) -> CostError:
+    return CostError(f"run.cost was set to something that is not one number: {error}")

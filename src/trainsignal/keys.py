@@ -192,10 +192,8 @@ def step(name: str) -> str:
 
 
 def numbered(key: str) -> Iterator[str]:
-    """Yield a key and what a second, third and further writer of it has: "<key>_2", "<key>_3", ..."""
-    yield key
-    for number in itertools.count(2):
-        yield f"{key}_{number}"
+    """Return a key and what a second, third and further writer of it has: "<key>_2", "<key>_3", ..."""
+    return itertools.chain((key,), (f"{key}_{number}" for number in itertools.count(2)))
 
 
 def epoch_axis(frequency: int | Collection[int] | None) -> dict[str, object]:

@@ -24,6 +24,10 @@ class LoopDriver:
     """Drives a `Callbacks` object from the events of a framework's training loop.
 
     A call that ends what is not open does nothing, as frameworks may tell twice or not at all.
+
+    Attributes:
+        callbacks: what is driven.
+        run: its run.
     """
 
     def __init__(self, callbacks: Callbacks) -> None:
@@ -35,17 +39,13 @@ class LoopDriver:
         if not isinstance(callbacks, Callbacks):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
             raise TypeError(f"{callbacks!r} is no Callbacks object: pass trainsignal.Callbacks(model, ...)")
         self.callbacks = callbacks
+        self.run: TrainingRun = callbacks.run
         self._cost = callbacks.run.minibatch_cost
         self._begun = callbacks.run.minibatch_begin
         self._ended = callbacks.run.minibatch_end
         self._reported = ReportedCallback()
         self._first_minibatch = 0
         self._is_to_be_placed = False
-
-    @property
-    def run(self) -> TrainingRun:
-        """The run that is driven."""
-        return self.callbacks.run
 
     @property
     def model(self) -> Any:
@@ -96,7 +96,7 @@ class LoopDriver:
 
     def begin_minibatch(self) -> None:
         """Begin the next minibatch, if an epoch is open; ends the one that is open, if any."""
-        run = self.callbacks.run
+        run = self.run
         if not run.is_in_epoch or run.exit_reason is not None:
             return
         if self._is_to_be_placed:
@@ -106,8 +106,8 @@ class LoopDriver:
         self._cost.forget()
         self.callbacks.on_minibatch_begin(run.epoch, self._ended.latest + 1)
 
-    def end_minibatch(self, cost: object = None) -> None:
-        """End the minibatch that is open, if any.
+    def end_minibatch(self, cost: object = None) -> bool:
+        """End the minibatch that is open, if any; return whether the framework is to stop here.
 
         Args:
             cost: its mean loss, a number or a device value, which is not waited for; None where the
@@ -116,11 +116,14 @@ class LoopDriver:
         Raises:
             CostError: `cost` is not one number.
         """
-        run, minibatch = self.callbacks.run, self._begun.latest
-        if minibatch <= self._ended.latest or run.exit_reason is not None:
-            return
-        self._cost.set_if_told(cost)
-        self.callbacks.on_minibatch_end(run.epoch, minibatch)
+        run, minibatch = self.run, self._begun.latest
+        if minibatch > self._ended.latest and run.exit_reason is None:
+            if cost is None:
+                self._cost.tell_nothing()
+            else:
+                self._cost.set(cost)
+            self.callbacks.on_minibatch_end(run.epoch, minibatch)
+        return bool(run.votes) and run.should_stop()
 
     def report(self, values: Mapping[str, object], *, higher_is_better: Mapping[str, bool] = {}) -> None:
         """Note the framework's own metrics of the current epoch, or between two of the next, for its end.

@@ -151,7 +151,8 @@ def _check_names(callbacks: Iterable[Callback]) -> None:
 def _check_reader(reader: Callback, key: str, callbacks: Sequence[Callback], epochs: int | None) -> None:
     """Refuse a reader of a series that nobody writes, or that is written at other epochs than it reads."""
     name = type(reader).__name__
-    writer = next((one for one in callbacks if keys.covers(one.writes, key)), None)
+    writers = [one for one in callbacks if keys.covers(one.writes, key)]
+    writer = next((one for one in writers if key in one.writes), writers[0] if writers else None)
     if writer is None:
         written = [one for callback in callbacks for one in callback.writes]
         remedy = keys.REMEDIES.get(

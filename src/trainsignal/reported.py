@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -129,14 +130,15 @@ class ReportedCallback(Callback):
     def _existing(self, callback_data: SharedData, name: str, axis: str) -> str | None:
         """Return the key under which a name is written; it may be from before the run was resumed."""
         if (name, axis) not in self._keys:
-            for key in keys.numbered(_key_of(callback_data, name)):
-                if key not in callback_data:
-                    return None
+            taken = itertools.takewhile(
+                callback_data.__contains__, keys.numbered(_key_of(callback_data, name))
+            )
+            for key in taken:
                 attributes = callback_data[key].attrs
                 if (attributes.get(keys.REPORTED_AS), attributes.get(keys.TIME_MARKERS)) == (name, axis):
                     self._keys[name, axis] = key
                     break
-        return self._keys[name, axis]
+        return self._keys.get((name, axis))
 
     def _remember(self, callback_data: SharedData, name: str, axis: str, key: str) -> None:
         callback_data[key].attrs[keys.REPORTED_AS] = name

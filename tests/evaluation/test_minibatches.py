@@ -8,7 +8,12 @@ import pytest
 
 from tests.support.evaluating import Batches, Scaling
 from trainsignal.errors import DataError
-from trainsignal.evaluation import check_evaluation_set, from_first_sample, minibatches
+from trainsignal.evaluation import (
+    check_evaluation_set,
+    check_is_dataset,
+    from_first_sample,
+    minibatches,
+)
 from trainsignal.models.numpy_net import ArrayIterator
 
 
@@ -131,3 +136,28 @@ def test_data_set_that_can_only_be_reset_is() -> None:
 def test_data_set_without_reset_will_do() -> None:
     with from_first_sample([1]):
         pass
+
+
+@pytest.mark.parametrize("dataset", [[], [1], {1: 2}, Batches(2, [1, 2]), range(3)], ids=repr)
+def test_what_is_iterated_anew_each_time_may_be_a_data_set(dataset: Any) -> None:
+    check_is_dataset(dataset, "eval_set")
+
+
+@pytest.mark.parametrize("dataset, message", [
+    (None, r"eval_set=None: expected a data set that yields \(inputs, targets\) minibatches"),
+    (3, "eval_set=3: expected a data set"),
+    (iter([1]), "eval_set: a list_iterator can be iterated only once"),
+    ((number for number in [1]), "eval_set: a generator can be iterated only once"),
+    (Batches(0), "eval_set: Batches is empty"),
+], ids=["none", "number", "iterator", "generator", "empty"])  # fmt: skip
+def test_what_is_none_or_can_be_iterated_once_only_is_no_data_set(dataset: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        check_is_dataset(dataset, "eval_set")
+
+
+def test_iterator_that_tells_its_size_begins_anew_by_itself() -> None:
+    class Restarting(Batches):
+        def __next__(self) -> Any:
+            raise StopIteration
+
+    check_is_dataset(Restarting(2, [1, 2]), "eval_set")

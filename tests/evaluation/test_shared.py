@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.evaluating import Batches, Mean, Raising, Scaling
+from tests.support.pairs import Gathering, PairModel, PairModelWithLoss, batch, mean_output
 from tests.support.runs import hand_loop, quiet
 from trainsignal import Callback, Callbacks, LossCallback, MetricCallback, TrainCostCallback, keys
+from trainsignal.errors import DataError, MissingAbilityError
+from trainsignal.evaluation import check_evaluable
 from trainsignal.frequency import Frequency, fires
 from trainsignal.shared_data import SharedData
 
@@ -564,3 +567,58 @@ def test_values_are_those_of_each_alone_in_any_order_and_no_pass_is_made_in_vain
                 series = made.callback_data[f"cost/L{number}" if kind == "loss" else f"metrics/M{number}"]
                 assert series[epoch // int(frequency)] == scale * means[which]  # type: ignore[arg-type]
     assert [one.passes for one in sets] == passes
+
+
+# -- what a model can be evaluated on ------------------------------------------------------------------
+
+
+def test_model_of_a_framework_needs_no_size_of_the_set() -> None:
+    check_evaluable(PairModelWithLoss(), [batch(1.0)], "eval_set", needs_loss=True)
+    check_evaluable(PairModel(), [batch(1.0)], "eval_set")
+    with pytest.raises(MissingAbilityError, match="which was not given"):
+        check_evaluable(PairModel(), [batch(1.0)], "eval_set", needs_loss=True)
+
+
+def test_model_with_neons_layout_needs_the_size_of_the_set() -> None:
+    check_evaluable(Scaling(), valid_set(), "eval_set", needs_loss=True)
+    with pytest.raises(DataError, match="list does not tell its size"):
+        check_evaluable(Scaling(), [1], "eval_set")
+
+
+def test_raw_model_of_a_framework_is_left_to_the_message_that_names_its_wrapper(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trainsignal.evaluation.shared.wrapper_hint", lambda model: " Wrap it")
+    check_evaluable(object(), [1], "eval_set", needs_loss=True)
+
+
+def test_errors_of_the_set_are_told_before_the_first_epoch() -> None:
+    callbacks = container(LossCallback([batch(1.0)]), model=Scaling())
+    with pytest.raises(DataError, match="eval_set: list does not tell its size"):
+        callbacks.on_train_begin(1)
+    assert callbacks.run.epochs_complete == 0
+
+
+def test_losses_and_metrics_of_a_framework_share_a_pass() -> None:
+    dataset, model = [batch(1.0, 2.0, 3.0), batch(5.0)], Neonlike()
+    callbacks = trained(
+        LossCallback(dataset), MetricCallback(dataset, mean_output), MetricCallback(dataset, Gathering()),
+        epochs=2, model=model,
+    )  # fmt: skip
+    assert callbacks.callback_data["cost/loss"][:].tolist() == [5.5, 5.5]
+    assert callbacks.callback_data["metrics/mean_output"][:].tolist() == [5.5, 5.5]
+    assert callbacks.callback_data["metrics/Gathering"][:].tolist() == [10.0, 10.0]
+    assert callbacks.callback_data["metrics/Gathering"].attrs["direction"] == "max"
+    assert model.forwards == 4
+
+
+class Neonlike(PairModelWithLoss):
+    """A framework's model with the names that callbacks of losses and metrics need."""
+
+    cost = None
+
+    def fprop(self, x: Any, inference: bool = False) -> Any:
+        raise AssertionError("a model of pairs predicts")
+
+    def eval(self, dataset: Any, metric: Any) -> Any:
+        raise AssertionError("what can infer is evaluated in a shared pass")

@@ -383,7 +383,7 @@ def test_hook_takes_nothing_along_where_the_model_is_copied_or_pickled_amid_a_st
 
 
 @pytest.mark.parametrize("is_failing", [False, True])
-def test_wrapper_knows_what_the_trainer_trains_with_and_the_model_is_afterwards_as_before(tmp_path: Path, is_failing: bool) -> None:
+def test_wrapper_knows_what_the_trainer_trains_with(tmp_path: Path, is_failing: bool) -> None:
     one = fitting(tmp_path)
     model = one.callbacks.model()
     during: list[Any] = []

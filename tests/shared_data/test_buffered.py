@@ -552,3 +552,106 @@ def test_a_series_equals_a_dict_with_nan_where_nothing_was_written(
     for row, value in model.items():
         expected[row] = [value, -value]
     np.testing.assert_array_equal(series[:], expected)
+
+
+# -- rows that come late ---------------------------------------------------------------------------------
+
+
+def late_rows(shared: SharedData, *values: float) -> Any:
+    """Return a series whose rows are assigned when somebody reads."""
+    series = shared.create_series("late", len(values))
+
+    def bring() -> None:
+        for row, value in enumerate(values):
+            series[row] = value
+
+    series.await_rows(bring)
+    return series
+
+
+def test_late_rows_are_brought_once_before_anything_is_read(shared: SharedData) -> None:
+    series, times = shared.create_series("late", 2), list[int]()
+
+    def bring() -> None:
+        times.append(1)
+        series[0] = 4.0
+
+    series.await_rows(bring)
+    series.await_rows(lambda: pytest.fail("the first one serves all"))
+    assert times == []
+    assert series[0] == 4.0
+    assert series[0] == 4.0
+    assert times == [1]
+
+
+def test_assigning_does_not_bring_late_rows(shared: SharedData) -> None:
+    series = shared.create_series("late", 2)
+    series.await_rows(lambda: pytest.fail("nobody has read"))
+    series[1] = 2.0
+    series.write_back()
+    series.attrs["units"] = "seconds"
+    assert "late" in shared
+    assert shared["late"] is series
+
+
+READS_OF_THE_SHARED_DATA: dict[str, Any] = {
+    "id of a group": lambda shared: shared["/"].id,
+    "settle": lambda shared: shared._store.settle(),
+    "dims": lambda shared: shared["late"].dims,
+    "flush": lambda shared: shared.flush(),
+    "flush of the series": lambda shared: shared["late"].flush(),
+    "publish": lambda shared: shared.publish(),
+    "subscribe": lambda shared: shared.subscribe("other", lambda value, stamp: None),
+}
+
+
+@pytest.mark.parametrize("name", READS_OF_THE_SHARED_DATA)
+def test_late_rows_are_in_hdf5_whoever_reaches_for_it(name: str, shared: SharedData) -> None:
+    series = late_rows(shared, 1.0, 2.0)
+    READS_OF_THE_SHARED_DATA[name](shared)
+    series.write_back()
+    np.testing.assert_array_equal(series._plain[:], [1.0, 2.0])
+
+
+def test_late_rows_that_have_to_wait_again_are_awaited_anew(shared: SharedData) -> None:
+    series = late_rows(shared, 1.0, 2.0)
+    assert series[:].tolist() == [1.0, 2.0]
+    series.await_rows(lambda: series.__setitem__(1, 5.0))
+    assert series[:].tolist() == [1.0, 5.0]
+
+
+def test_error_of_who_brings_late_rows_is_raised_once(shared: SharedData) -> None:
+    series = shared.create_series("late", 1)
+
+    def fail() -> None:
+        raise RuntimeError("the device is broken")
+
+    series.await_rows(fail)
+    with pytest.raises(RuntimeError, match="the device is broken"):
+        series[0]
+    assert np.isnan(series[0])
+
+
+def test_series_is_followed_while_somebody_is_subscribed(shared: SharedData) -> None:
+    series = shared.create_series("a", 1)
+    assert not series.is_followed
+    other = shared.subscribe("b", lambda value, stamp: None)
+    assert not series.is_followed
+    with shared.subscribe("a", lambda value, stamp: None):
+        assert series.is_followed
+    assert not series.is_followed
+    other.cancel()
+
+
+def test_late_rows_of_before_a_subscription_are_not_told(shared: SharedData) -> None:
+    series, heard = late_rows(shared, 1.0, 2.0), list[float]()
+    shared.subscribe("late", lambda value, stamp: heard.append(value))
+    series[1] = 3.0
+    assert heard == [3.0]
+    assert series[:].tolist() == [1.0, 3.0]
+
+
+def test_forked_child_does_not_bring_late_rows(shared: SharedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    series = late_rows(shared, 1.0)
+    monkeypatch.setattr("trainsignal.shared_data.buffered.os.getpid", lambda: 0)
+    assert np.isnan(series[0])

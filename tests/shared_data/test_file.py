@@ -486,3 +486,49 @@ def test_after_an_early_close_the_archive_is_whole_and_release_and_close_do_noth
     shared.close()
     assert names(tmp_path) == ["run.h5"]
     np.testing.assert_array_equal(read(path, "x"), [1, np.nan])
+
+
+# -- rows that come late ---------------------------------------------------------------------------------
+
+
+def test_rows_that_are_late_are_in_every_copy_but_one_that_is_due(tmp_path: Path, path: Path) -> None:
+    shared = SharedData(path)
+    shared.claim()
+    series = shared.create_series("x", 2)
+    series.await_rows(lambda: series.__setitem__(0, 1.0))
+    assert shared.publish_if_due()
+    np.testing.assert_array_equal(read(path, "x"), [np.nan, np.nan])
+    shared.save_as(tmp_path / "copy.h5")
+    np.testing.assert_array_equal(read(tmp_path / "copy.h5", "x"), [1.0, np.nan])
+    series.await_rows(lambda: series.__setitem__(1, 2.0))
+    shared.close()
+    np.testing.assert_array_equal(read(path, "x"), [1.0, 2.0])
+
+
+def test_what_is_to_be_done_before_publishing_is_done_when_it_is_due_alone(path: Path) -> None:
+    now_s = 0.0
+    shared, times = SharedData(path, clock=lambda: now_s), list[float]()
+    assert not shared.publish_if_due(before=lambda: times.append(now_s))
+    shared.claim()
+    assert shared.publish_if_due(before=lambda: times.append(now_s))
+    assert not shared.publish_if_due(before=lambda: times.append(now_s))
+    now_s = 2.0
+    assert shared.publish_if_due(before=lambda: times.append(now_s))
+    assert times == [0.0, 2.0]
+    shared.close()
+
+
+def test_error_of_late_rows_at_closing_leaves_the_data_open(path: Path) -> None:
+    shared = SharedData(path)
+    shared.claim()
+    series = shared.create_series("x", 1)
+
+    def fail() -> None:
+        raise RuntimeError("the device is broken")
+
+    series.await_rows(fail)
+    with pytest.raises(RuntimeError, match="the device is broken"):
+        shared.close()
+    assert shared
+    shared.close()
+    np.testing.assert_array_equal(read(path, "x"), [np.nan])

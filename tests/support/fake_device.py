@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,9 +36,7 @@ class FakeDevice:
         self.made = 0
         self.sent: list[int] = []
         self.waits = 0
-        self._kind: type[OnDevice] = type(
-            "OnThisDevice", (OnDevice,), {}
-        )  # each framework has a type of its own
+        self._kind: type[OnDevice] = type("OnThis", (OnDevice,), {})  # each framework has its own
 
     def value(self, number: float) -> OnDevice:
         """Return a cost on this device."""
@@ -47,12 +46,13 @@ class FakeDevice:
     def holds(self, value: object) -> bool:
         return isinstance(value, OnDevice) and value.device is self
 
-    def detached(self, value: Any) -> Any:
-        if not isinstance(value.number, float):
-            raise TypeError(f"{value.number!r} is not one real number")
-        return value
+    def keeper(self, value: Any) -> Callable[[Any], Any]:
+        _check_is_number(value)
+        return lambda value: value
 
     def gather(self, values: list[Any]) -> Arriving:
+        for value in values:
+            _check_is_number(value)
         self.sent.append(len(values))
         return Arriving(self, values)
 
@@ -83,3 +83,8 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, *devices: FakeDevice) -> None:
         return next((device for device in devices if device.holds(value)), None)
 
     monkeypatch.setattr("trainsignal.cost.device_costs_of", device_costs_of)
+
+
+def _check_is_number(value: OnDevice) -> None:
+    if not isinstance(value.number, float):
+        raise TypeError(f"{value.number!r} is not one real number")

@@ -171,9 +171,8 @@ class IgniteLoop:
             trainer.terminate()
 
     def _end_minibatch(self) -> None:
-        driver = self._driver
-        driver.end_minibatch(self._output_transform(self._trainer.state.output))
-        if self._is_alone and driver.should_stop():
+        cost = self._output_transform(self._trainer.state.output)
+        if self._driver.end_minibatch(cost) and self._is_alone:
             self._trainer.terminate()
 
     def _end_epoch(self) -> None:

@@ -112,8 +112,7 @@ class KerasLoop(keras.callbacks.Callback):  # type: ignore[misc]  # untyped fram
         driver = self._driver
         if self._begins_late:
             driver.begin_minibatch()
-        driver.end_minibatch(self._cost.out_of(logs.get("loss") if logs else None))
-        if driver.should_stop():
+        if driver.end_minibatch(self._cost.out_of(logs.get("loss") if logs else None)):
             self._trained.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:

@@ -106,8 +106,7 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
         cost = outputs.get("loss") if outputs else None
         if cost is not None and trainer.accumulate_grad_batches != 1:
             cost = cost * trainer.accumulate_grad_batches  # Lightning has divided it
-        self._driver.end_minibatch(cost)
-        if self._is_alone and self._driver.should_stop():
+        if self._driver.end_minibatch(cost) and self._is_alone:
             trainer.should_stop = True
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:

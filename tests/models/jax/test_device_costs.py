@@ -33,7 +33,7 @@ def test_costs_come_in_order_whatever_their_number(count: int) -> None:
 def test_costs_of_all_types_and_shapes_come_together() -> None:
     values = [jnp.bfloat16(0.5), jnp.float32(0.1), jnp.ones((1, 1)), jnp.int32(3), jnp.float16(0.25)]
 
-    assert device_costs.gather([device_costs.detached(one) for one in values]).numbers() == [
+    assert device_costs.gather([device_costs.keeper(one)(one) for one in values]).numbers() == [
         0.5, float(np.float32(0.1)), 1.0, 3.0, 0.25,
     ]  # fmt: skip
 
@@ -54,12 +54,12 @@ def test_costs_of_several_devices_come_in_order() -> None:
 )  # fmt: skip
 def test_what_is_not_one_real_number_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="is not one real number"):
-        device_costs.detached(value)
+        device_costs.keeper(value)
 
 
 def test_a_value_inside_a_traced_function_is_refused() -> None:
     with pytest.raises(TypeError, match="inside a function that JAX traces"):
-        jax.jit(device_costs.detached)(1.0)
+        jax.jit(lambda value: device_costs.keeper(value)(value))(1.0)
 
 
 def count(monkeypatch: pytest.MonkeyPatch, *names: str) -> Counter[str]:

@@ -20,7 +20,7 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 def test_a_detached_cost_has_no_graph_and_the_same_number() -> None:
     cost = (torch.ones(1, requires_grad=True) * 3).sum()
 
-    alone = device_costs.detached(cost)
+    alone = device_costs.keeper(cost)(cost)
 
     assert not alone.requires_grad
     assert alone.item() == 3
@@ -31,7 +31,7 @@ def test_a_detached_cost_has_no_graph_and_the_same_number() -> None:
 )
 def test_what_is_not_one_real_number_is_refused(value: torch.Tensor) -> None:
     with pytest.raises(TypeError, match="is not one real number"):
-        device_costs.detached(value)
+        device_costs.keeper(value)
 
 
 def test_a_cost_of_a_wrong_shape_is_refused_at_its_minibatch() -> None:
@@ -40,6 +40,12 @@ def test_a_cost_of_a_wrong_shape_is_refused_at_its_minibatch() -> None:
         for _ in run.epochs():
             for _ in run.minibatches([0]):
                 run.cost = torch.ones(2)
+
+
+@pytest.mark.parametrize("later", [[torch.ones(2)], [torch.ones(()), torch.ones(2)]], ids=["all", "one"])
+def test_what_is_no_number_after_the_first_is_refused_when_it_is_read(later: list[torch.Tensor]) -> None:
+    with pytest.raises(TypeError, match=r"shape \(2,\).* is not one real number"):
+        device_costs.gather(later)
 
 
 def test_gathered_numbers_are_in_order_whatever_their_shapes_and_devices() -> None:
@@ -140,7 +146,7 @@ def test_no_minibatch_waits_for_a_gpu(tmp_path: Path) -> None:
 @NEEDS_CUDA
 def test_costs_of_several_devices_come_in_their_order() -> None:
     costs = [torch.tensor(1.0, device="cuda"), torch.tensor(2.0), torch.tensor(3.0, device="cuda")]
-    gathered = device_costs.gather([device_costs.detached(cost) for cost in costs])
+    gathered = device_costs.gather([device_costs.keeper(cost)(cost) for cost in costs])
 
     assert gathered.numbers() == [1.0, 2.0, 3.0]
     assert gathered.is_ready()
@@ -149,7 +155,7 @@ def test_costs_of_several_devices_come_in_their_order() -> None:
 @NEEDS_CUDA
 def test_a_cost_on_a_gpu_is_not_overwritten_with_its_tensor() -> None:
     cost = torch.tensor(1.0, device="cuda")
-    alone = device_costs.detached(cost)
+    alone = device_costs.keeper(cost)(cost)
 
     cost.fill_(2)
 

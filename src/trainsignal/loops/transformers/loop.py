@@ -136,8 +136,7 @@ class TransformersLoop(transformers.TrainerCallback):  # type: ignore[misc]  # u
         driver, cost = self._driver, self._hook.take()
         if cost is None:
             self._warn_of_missing_cost()
-        driver.end_minibatch(cost)
-        if self._is_alone and driver.should_stop():
+        if driver.end_minibatch(cost) and self._is_alone:
             control.should_training_stop = True
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -5,7 +5,8 @@ Satisfies `trainsignal.abilities.DeviceCosts` as a module.
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from trainsignal.models.jax.framework import jax
@@ -19,8 +20,8 @@ def holds(value: object) -> bool:
     return isinstance(value, jax.Array)
 
 
-def detached(value: Any) -> Any:
-    """Return an array as it is, since no graph led to it; does not wait for the device.
+def keeper(value: Any) -> Callable[[Any], Any]:
+    """Return what leaves an array as it is, since no graph led to it; see `abilities.DeviceCosts`.
 
     Raises:
         TypeError: it is not one real number, or none yet, in a function that is being traced.
@@ -30,24 +31,18 @@ def detached(value: Any) -> Any:
             "a value inside a function that JAX traces is not one number: return it from the function, and "
             "set the cost there"
         )
-    _check_is_number(value.aval)
+    kinds = (jax.numpy.floating, jax.numpy.integer)
+    if value.size != 1 or not any(jax.dtypes.issubdtype(value.dtype, kind) for kind in kinds):
+        raise TypeError(f"an array of shape {value.shape} and {value.dtype} is not one real number")
+    return _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
     return value
 
 
-@lru_cache(maxsize=64)
-def _check_is_number(aval: Any) -> None:
-    """Refuse what is not one real number; asked once for each shape and type, as JAX takes 2 µs to tell.
-
-    Raises:
-        TypeError: it is not.
-    """
-    kinds = (jax.numpy.floating, jax.numpy.integer)
-    if aval.size != 1 or not any(jax.dtypes.issubdtype(aval.dtype, kind) for kind in kinds):
-        raise TypeError(f"an array of shape {aval.shape} and {aval.dtype} is not one real number")
-
-
 def gather(values: list[Any]) -> GatheredCosts:
-    """Send arrays, one or more, on their way to the host; does not wait for the device."""
+    """Send kept arrays, one or more, on their way to the host; does not wait for the device."""
     places: dict[Any, list[int]] = {}
     latest: Any = None
     alike: list[int] = []

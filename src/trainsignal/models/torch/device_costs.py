@@ -5,7 +5,7 @@ Satisfies `trainsignal.abilities.DeviceCosts` as a module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trainsignal.models.torch.framework import torch
@@ -16,30 +16,49 @@ def holds(value: object) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def detached(value: Any) -> Any:
-    """Return a tensor without the graph that led to it; does not wait for the device.
+def keeper(value: Any) -> Callable[[Any], Any]:
+    """Return what makes of a tensor one without the graph that led to it; see `abilities.DeviceCosts`.
 
-    On the host the result shares its memory with `value`, which is not to be changed in place then. On CUDA
-    it is a copy: a CUDA graph writes over its outputs when it is replayed.
+    On the host the result shares its memory with the tensor, which is not to be changed in place then. On
+    CUDA it is a copy: a CUDA graph writes over its outputs when it is replayed.
 
     Raises:
         TypeError: it is not one real number.
     """
+    _check_is_one_number(value)
+    return _copied if value.is_cuda else _detached
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if value.requires_grad else value
+
+
+def _copied(value: Any) -> Any:
+    return value.detach().clone()
+
+
+def _check_is_one_number(value: Any) -> None:
     if value.numel() != 1 or value.is_complex():
         shape = tuple(value.shape)
         raise TypeError(f"a tensor of shape {shape} and {value.dtype} is not one real number")
-    alone = value.detach() if value.requires_grad else value
-    return alone.clone() if value.is_cuda else alone
 
 
 def gather(values: list[Any]) -> GatheredCosts:
-    """Send detached tensors, one or more, on their way to the host; does not wait for the device."""
+    """Send kept tensors, one or more, on their way to the host; does not wait for the device.
+
+    Raises:
+        TypeError: one is not one real number.
+    """
     try:
-        return GatheredCosts([_Sent(range(len(values)), torch.stack(values))])
+        together = torch.stack(values)
     except RuntimeError:  # of several devices or shapes
-        by_device: dict[Any, list[int]] = {}
-        for place, value in enumerate(values):
-            by_device.setdefault(value.device, []).append(place)
+        together = None
+    if together is not None and together.numel() == len(values):
+        return GatheredCosts([_Sent(range(len(values)), together)])
+    by_device: dict[Any, list[int]] = {}
+    for place, value in enumerate(values):
+        _check_is_one_number(value)
+        by_device.setdefault(value.device, []).append(place)
     return GatheredCosts([
         _Sent(places, torch.stack([values[place].reshape(()) for place in places]))
         for places in by_device.values()
