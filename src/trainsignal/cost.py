@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from trainsignal.abilities import DeviceCosts, Gathered, to_float
 from trainsignal.errors import CostError
@@ -18,8 +18,11 @@ from trainsignal.frameworks import device_costs_of
 MOST_KEPT: Final = 1024
 """So many costs are kept on a device one by one; then they are sent to the host together."""
 
-Tell = Callable[[float], object]
-"""Called with a cost once it is known."""
+Tell: TypeAlias = Callable[..., object]
+"""Called with a cost, once it is known, as its last argument."""
+
+Waiting: TypeAlias = tuple[int, Tell, tuple[Any, ...]]
+"""Index of a cost among those that come together, who is to be told, and its other arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class _Sent:
 
     gathered: Gathered
     size: int
-    waiting: list[tuple[int, Tell]]
+    waiting: list[Waiting]
 
 
 class MinibatchCost:
@@ -50,7 +53,7 @@ class MinibatchCost:
         self._kind: type | None = None  # of the values that are kept, and how one of them is
         self._keep: Callable[[Any], Any] = to_float
         self._kept: list[Any] = []
-        self._waiting: list[tuple[int, Tell]] = []
+        self._waiting: list[Waiting] = []
         self._sent: deque[_Sent] = deque()
         self._sum, self._count = 0.0, 0
 
@@ -70,7 +73,12 @@ class MinibatchCost:
         Raises:
             CostError: it is not one number.
         """
-        if type(value) is self._kind:  # nearly always, where costs are on a device
+        if isinstance(value, float) and not self._kept and not self._sent:  # nearly always, or
+            self._latest, self._is_late, self._is_told = float(value), False, True
+            self._sum += value
+            self._count += 1
+            return
+        if type(value) is self._kind:  # nearly always, where they are on a device
             self._kept.append(self._keep(value))
             self._is_late = self._is_told = True
             if len(self._kept) >= MOST_KEPT:
@@ -115,12 +123,12 @@ class MinibatchCost:
         """Return what the loop set for this minibatch; None where it has set nothing."""
         return self.get() if self._is_told else None
 
-    def when_known(self, tell: Tell) -> None:
-        """Call `tell` with the cost of this minibatch, which is late, once it has come from its device."""
+    def when_known(self, tell: Tell, *arguments: Any) -> None:
+        """Call `tell(*arguments, cost)` once the cost of this minibatch, which is late, has come."""
         if self._kept:
-            self._waiting.append((len(self._kept) - 1, tell))
+            self._waiting.append((len(self._kept) - 1, tell, arguments))
         else:
-            self._sent[-1].waiting.append((self._sent[-1].size - 1, tell))
+            self._sent[-1].waiting.append((self._sent[-1].size - 1, tell, arguments))
 
     def settle(self, *, wait: bool = True) -> None:
         """Take over the costs that are on a device, and tell who waits for them.
@@ -195,8 +203,8 @@ class MinibatchCost:
         self._count += len(costs)
         if self._is_late and not self._sent:
             self._latest, self._is_late = costs[-1], False
-        for index, tell in sent.waiting:
-            tell(costs[index])
+        for index, tell, arguments in sent.waiting:
+            tell(*arguments, costs[index])
 
     def _send(self) -> None:
         """Send what is kept on its way to the host."""

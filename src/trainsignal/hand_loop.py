@@ -12,6 +12,8 @@ from typing import Protocol, TypeVar
 from trainsignal.cost import MinibatchCost
 from trainsignal.errors import RunStateError
 from trainsignal.feed import Feed
+from trainsignal.hot_path import HotPath
+from trainsignal.notes import StopVote
 from trainsignal.run_link import Boundary
 
 _Batch = TypeVar("_Batch")
@@ -26,7 +28,10 @@ class Position(Protocol):
     minibatches_complete: int
     minibatches_per_epoch: int | None
     feed: Feed
+    minibatch_begin: HotPath
     minibatch_cost: MinibatchCost
+    minibatch_end: HotPath
+    votes: list[StopVote]
     has_begun: bool
     is_in_epoch: bool
 
@@ -115,14 +120,17 @@ def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Gen
     if run.should_stop():
         run.feed.is_refused = True
         return
+    begun, ended, forget_cost = run.minibatch_begin, run.minibatch_end, run.minibatch_cost.forget
     for batch in run.feed.serve(batches):
         _check_in_epoch(run)
-        close_minibatch(run, driver)  # of another loader, stepped in turns with this one
-        run.minibatch_cost.forget()
-        driver.on_minibatch_begin(run.epoch, run.epoch_minibatches)
+        if begun.latest > ended.latest:  # of another loader, stepped in turns with this one
+            driver.on_minibatch_end(run.epoch, begun.latest)
+        forget_cost()
+        driver.on_minibatch_begin(run.epoch, ended.latest + 1)
         yield batch
-        close_minibatch(run, driver)
-        if run.should_stop() and run.epoch_minibatches != expected:
+        if begun.latest > ended.latest:
+            driver.on_minibatch_end(run.epoch, begun.latest)
+        if run.votes and run.should_stop() and run.epoch_minibatches != expected:
             return  # else the iterable has only its end to come to, and is ready for the next epoch then
     run.minibatches_per_epoch = run.epoch_minibatches
 

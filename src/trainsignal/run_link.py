@@ -42,8 +42,8 @@ class MinibatchCost(Protocol):
         """Return what the loop set for this minibatch; None where it has set nothing."""
         ...
 
-    def when_known(self, tell: Callable[[float], object], /) -> None:
-        """Call `tell` with a cost that is late, once it has come."""
+    def when_known(self, tell: Callable[..., object], /, *arguments: Any) -> None:
+        """Call `tell(*arguments, cost)` once a cost that is late has come."""
         ...
 
     def settle(self) -> None:

@@ -9,7 +9,7 @@ from trainsignal import keys
 from trainsignal.callback import Callback
 from trainsignal.minibatch_series import create_minibatch_series
 from trainsignal.run_link import run_of
-from trainsignal.shared_data import SharedData
+from trainsignal.shared_data import BufferedDataset, SharedData
 from trainsignal.smoothed_cost import window_width
 
 
@@ -38,19 +38,19 @@ class TrainCostCallback(Callback):
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
         run = run_of(self)
-        row = run.minibatches_complete + minibatch
-        if run.minibatch_cost.is_late:
-            series = callback_data[keys.TRAIN_COST]
-            run.minibatch_cost.when_known(lambda cost: self._write(callback_data, row, cost))
-            series.await_rows(run.minibatch_cost.settle)
+        series, row = callback_data[keys.TRAIN_COST], run.minibatches_complete + minibatch
+        minibatch_cost = run.minibatch_cost
+        if minibatch_cost.is_late:
+            minibatch_cost.when_known(self._write, series, row)
+            series.await_rows(minibatch_cost.settle)
             if series.is_followed:
-                run.minibatch_cost.settle()
+                minibatch_cost.settle()
             return
         cost = run.cost
         if cost is not None:  # else the loop said nothing of this minibatch: its row stays missing
-            self._write(callback_data, row, cost)
+            self._write(series, row, cost)
 
-    def _write(self, callback_data: SharedData, row: int, cost: float) -> None:
+    def _write(self, series: BufferedDataset, row: int, cost: float) -> None:
         costs = self._costs
         costs.append(cost)
-        callback_data[keys.TRAIN_COST][row] = sum(costs) / len(costs)
+        series[row] = sum(costs) / len(costs)
