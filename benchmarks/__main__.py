@@ -14,8 +14,10 @@ from benchmarks import (
     gated_callbacks,
     histogram,
     import_time,
+    plugging_in,
     ten_callbacks,
     ten_million,
+    torch_loop,
 )
 from benchmarks.harness import wants_quick
 
@@ -27,10 +29,13 @@ QUESTIONS = (
     evaluation.measure,
     ten_million.measure,
     histogram.measure,
+    plugging_in.measure,
+    torch_loop.measure,
     import_time.measure,
 )
 PACKAGES = (
     "numpy", "h5py", "blinker", "tqdm", "torch", "pytorch-ignite", "torchtnt", "keras", "lightning",
+    "transformers", "jax",
 )  # fmt: skip
 
 

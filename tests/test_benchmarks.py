@@ -71,6 +71,16 @@ ROWS = {
         "trainsignal, one in a thousand is NaN ",
         "neon's rule by np.histogram ",
     ],
+    "plugging in without callbacks": [
+        f"{loop}, {listener} "
+        for loop in ("PyTorch by hand", "JAX by hand", "lightning", "ignite", "keras", "transformers")
+        for listener in ("empty callback", "trainsignal")
+    ],
+    "default callbacks on a small network of PyTorch": [
+        "a step (baseline)",
+        "besides the step, loop alone ",
+        "besides the step, default callbacks ",
+    ],
     "import trainsignal": [
         "numpy and h5py (baseline)",
         "trainsignal, after them ",
@@ -78,7 +88,7 @@ ROWS = {
     ],
 }
 PEERS = ["Ignite", "torchtnt", "Keras", "Lightning"]
-GOALS = 12
+GOALS = 19
 
 
 @cache

@@ -74,8 +74,9 @@ class MinibatchCost:
             CostError: it is not one number.
         """
         if isinstance(value, float) and not self._kept and not self._sent:  # nearly always, or
-            self._latest, self._is_late, self._is_told = float(value), False, True
-            self._sum += value
+            cost = float(value)  # NumPy's float64 is one too, whose arithmetic warns
+            self._latest, self._is_late, self._is_told = cost, False, True
+            self._sum += cost
             self._count += 1
             return
         if type(value) is self._kind:  # nearly always, where they are on a device
