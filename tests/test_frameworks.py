@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,14 +14,14 @@ from trainsignal import Callbacks, SaveBestStateCallback, TrainCostCallback
 from trainsignal.errors import MissingAbilityError, MissingPackageError
 from trainsignal.frameworks import device_costs_of, wrapper_hint
 
-Install = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
+Install = Callable[[Mapping[str, Any]], None]
 
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
-    """Return what installs other files in `models/`, and says which packages are loaded."""
+    """Return what installs other files in `models/`."""
 
-    def install(models: Mapping[str, Any], loaded: Mapping[str, Any]) -> None:
+    def install(models: Mapping[str, Any]) -> None:
         for name in models:
             (tmp_path / f"{name}.py").touch()
 
@@ -34,56 +34,82 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
             return found
 
         monkeypatch.setattr("trainsignal.frameworks.importlib", SimpleNamespace(import_module=import_module))
-        monkeypatch.setattr("trainsignal.frameworks.sys", SimpleNamespace(modules=loaded))
 
     return install
 
 
-def knowing(kind: type) -> Any:
-    """Return what a file in `models/` may offer for objects of this type."""
+def knowing(name: str) -> Any:
+    """Return what a file in `models/` may offer."""
     return SimpleNamespace(
-        device_costs=SimpleNamespace(holds=lambda value: isinstance(value, kind)),
-        wrapper_hint=lambda model: f"Wrapper({kind.__name__})" if isinstance(model, kind) else None,
+        device_costs=SimpleNamespace(holds=lambda value: True),
+        wrapper_hint=lambda model: f"{name}Model(model)",
     )
 
 
-def test_file_that_is_named_after_a_loaded_package_is_asked(install: Install) -> None:
-    alpha, beta = knowing(int), knowing(str)
-    install({"alpha": alpha, "beta": beta}, {"alpha": object(), "beta": object()})
-    assert device_costs_of(1) is alpha.device_costs
-    assert device_costs_of("1") is beta.device_costs
-    assert device_costs_of(1.0) is None
-    assert wrapper_hint(1) == " Wrap the int: Wrapper(int)"
-    assert wrapper_hint("1") == " Wrap the str: Wrapper(str)"
-    assert wrapper_hint(1.0) == ""
+def object_of(package: str, *bases: type) -> Any:
+    """Return an object of a class that comes from a package, and derives from others."""
+    return type("Thing", bases, {"__module__": f"{package}.deep.inside"})()
 
 
-@pytest.mark.parametrize("loaded", [{}, {"alpha": None}], ids=["not loaded", "kept from being imported"])
-def test_file_of_a_package_that_is_not_loaded_is_not_imported(
-    loaded: dict[str, Any], install: Install
+def test_file_that_is_named_after_the_package_of_the_class_is_asked(install: Install) -> None:
+    alpha, beta = knowing("Alpha"), knowing("Beta")
+    install({"alpha": alpha, "beta": beta})
+
+    assert device_costs_of(object_of("alpha")) is alpha.device_costs
+    assert device_costs_of(object_of("gamma")) is None
+    assert wrapper_hint(object_of("beta")) == " Wrap the Thing: BetaModel(model)"
+    assert wrapper_hint(object_of("gamma")) == ""
+
+
+def test_nearest_class_decides(install: Install) -> None:
+    install({"alpha": knowing("Alpha"), "beta": knowing("Beta")})
+    base = type(object_of("alpha"))
+
+    assert wrapper_hint(object_of("beta", base)) == " Wrap the Thing: BetaModel(model)"
+    assert wrapper_hint(object_of("users_own", base)) == " Wrap the Thing: AlphaModel(model)"
+
+
+def test_file_that_knows_nothing_of_an_object_leaves_it_to_those_of_its_other_classes(
+    install: Install,
 ) -> None:
-    install({"alpha": AssertionError("imported")}, loaded)
-    assert device_costs_of(1) is None
-    assert wrapper_hint(1) == ""
+    nothing = SimpleNamespace(
+        device_costs=SimpleNamespace(holds=lambda value: False), wrapper_hint=lambda model: None
+    )
+    alpha = knowing("Alpha")
+    install({"alpha": alpha, "beta": nothing, "empty": SimpleNamespace()})
+    thing = object_of("empty", type(object_of("beta", type(object_of("alpha")))))
+
+    assert device_costs_of(thing) is alpha.device_costs
+    assert wrapper_hint(thing) == " Wrap the Thing: AlphaModel(model)"
 
 
-def test_file_may_offer_nothing_of_this(install: Install) -> None:
-    install({"alpha": SimpleNamespace()}, {"alpha": object()})
-    assert device_costs_of(1) is None
-    assert wrapper_hint(1) == ""
+def test_files_of_other_packages_are_not_imported(install: Install) -> None:
+    install({"alpha": AssertionError("imported"), "beta": knowing("Beta")})
+
+    assert device_costs_of(object_of("beta")) is not None
+    assert device_costs_of(np.float32(1)) is None
 
 
-def test_package_that_is_too_old_for_us_is_left_alone(install: Install) -> None:
-    beta = knowing(int)
-    install({"alpha": MissingPackageError("too old"), "beta": beta}, {"alpha": object(), "beta": object()})
-    assert device_costs_of(1) is beta.device_costs
-    assert wrapper_hint(1) == " Wrap the int: Wrapper(int)"
+def test_package_that_is_too_old_is_named(install: Install) -> None:
+    install({"alpha": MissingPackageError("alpha is too old")})
+
+    with pytest.raises(MissingPackageError, match="too old"):
+        device_costs_of(object_of("alpha"))
+    with pytest.raises(MissingPackageError, match="too old"):
+        wrapper_hint(object_of("alpha"))
 
 
-def test_file_that_is_broken_is_not_passed_over(install: Install) -> None:
-    install({"alpha": SyntaxError("broken")}, {"alpha": object()})
-    with pytest.raises(SyntaxError, match="broken"):
-        wrapper_hint(1)
+@pytest.mark.parametrize("make, wrapper", [
+    (lambda: torch.nn.Linear(1, 1), "TorchModel"),
+    (lambda: pytest.importorskip("xgboost").XGBRegressor(), "XGBoostModel"),
+    (lambda: pytest.importorskip("lightgbm").LGBMClassifier(), "LightGBMModel"),
+    (lambda: pytest.importorskip("sklearn.linear_model").SGDClassifier(), "SklearnModel"),
+    (lambda: pytest.importorskip("keras").Sequential(), "KerasModel"),
+    (lambda: pytest.importorskip("flax.linen").Dense(1), "JaxModel"),
+], ids=lambda one: one if isinstance(one, str) else "")  # fmt: skip
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # frameworks warn of each other when imported
+def test_each_frameworks_own_model_gets_its_own_wrapper(make: Callable[[], Any], wrapper: str) -> None:
+    assert wrapper in wrapper_hint(make())
 
 
 # -- PyTorch -------------------------------------------------------------------------------------------
@@ -95,12 +121,6 @@ def test_tensor_is_known_by_the_file_for_pytorch() -> None:
     )
     assert device_costs_of(1.0) is None
     assert device_costs_of("text") is None
-
-
-def test_nobody_asks_for_tensors_where_pytorch_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    others = {name: module for name, module in sys.modules.items() if name != "torch"}
-    monkeypatch.setattr("trainsignal.frameworks.sys", SimpleNamespace(modules=others))
-    assert device_costs_of(torch.tensor(1.0)) is None
 
 
 def test_message_about_a_raw_module_names_its_wrapper(tmp_path: Path) -> None:

@@ -47,7 +47,6 @@ class MinibatchCost:
         self._latest: float | None = None
         self._is_told = False
         self._is_late = False  # whether the latest cost is still on a device, or on its way
-        self._is_settling = False
         self._device: DeviceCosts | None = None
         self._host_kinds: set[type] = {float, int}  # of values of which no framework is to be asked
         self._kind: type | None = None  # of the values that are kept, and how one of them is
@@ -55,6 +54,7 @@ class MinibatchCost:
         self._kept: list[Any] = []
         self._waiting: list[Waiting] = []
         self._sent: deque[_Sent] = deque()
+        self._come: deque[tuple[Tell, tuple[Any, ...], float]] = deque()
         self._sum, self._count = 0.0, 0
 
     @property
@@ -73,22 +73,22 @@ class MinibatchCost:
         Raises:
             CostError: it is not one number.
         """
-        if isinstance(value, float) and not self._kept and not self._sent:  # nearly always, or
+        if isinstance(value, float) and not self._kept and not self._sent:  # nearly always, on the host
             cost = float(value)  # NumPy's float64 is one too, whose arithmetic warns
             self._latest, self._is_late, self._is_told = cost, False, True
             self._sum += cost
             self._count += 1
             return
-        if type(value) is self._kind:  # nearly always, where they are on a device
-            self._kept.append(self._keep(value))
-            self._is_late = self._is_told = True
-            if len(self._kept) >= MOST_KEPT:
-                self.settle(wait=False)
-            return
         try:
-            self._set_other(value)
+            if type(value) is not self._kind:
+                self._set_other(value)
+                return
+            self._kept.append(self._keep(value))
         except TypeError as error:
             raise _refused(error) from error
+        self._is_late = self._is_told = True
+        if len(self._kept) >= MOST_KEPT:
+            self.settle(wait=False)
 
     def tell_nothing(self) -> None:
         """Note that a framework says nothing of this minibatch, whose cost is missing if nobody else did."""
@@ -142,14 +142,13 @@ class MinibatchCost:
         """
         if self._kept:
             self._send()
-        if self._is_settling:  # who is told reads a series, say
-            return
-        self._is_settling = True
         try:
             while self._sent and (wait or self._sent[0].gathered.is_ready()):
                 self._take_over(self._sent.popleft())
-        finally:
-            self._is_settling = False
+        finally:  # then only, for who is told may ask for costs in turn
+            while self._come:
+                tell, arguments, cost = self._come.popleft()
+                tell(*arguments, cost)
 
     def rescue(self) -> Exception | None:
         """Settle, and return what a device says of a computation that failed, whose costs are lost."""
@@ -193,6 +192,7 @@ class MinibatchCost:
         self.set(value)
 
     def _take_over(self, sent: _Sent) -> None:
+        """Add up costs that have come, and note who is to be told of which."""
         try:
             costs = sent.gathered.numbers()
         except BaseException:
@@ -204,8 +204,7 @@ class MinibatchCost:
         self._count += len(costs)
         if self._is_late and not self._sent:
             self._latest, self._is_late = costs[-1], False
-        for index, tell, arguments in sent.waiting:
-            tell(*arguments, costs[index])
+        self._come += [(tell, arguments, costs[index]) for index, tell, arguments in sent.waiting]
 
     def _send(self) -> None:
         """Send what is kept on its way to the host."""

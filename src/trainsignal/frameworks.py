@@ -1,24 +1,28 @@
 """What the files in `models/` know of objects of their frameworks, asked without importing any framework.
 
-By convention, not by a list: `models/<name>.py` is asked where the package `<name>` is loaded already, as it
-is where an object of it is at hand.
+By convention, not by a list: of an object whose class comes from the package `<name>`, or derives from one
+that does, `models/<name>.py` is asked, the nearest class first. So a framework is imported only where an
+object of it is at hand, and this module imports from `models/`, above it, only then.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-import sys
-from collections.abc import Callable, Iterator
-from types import ModuleType
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType, ModuleType
+from typing import Final
 
 from trainsignal.abilities import DeviceCosts
-from trainsignal.errors import MissingPackageError
 
 
 def device_costs_of(value: object) -> DeviceCosts | None:
-    """Return what brings `value`, a cost, from its device; None where no loaded framework has it."""
-    for module in _of_loaded_frameworks():
+    """Return what brings `value`, a cost, from its device; None where it is on none.
+
+    Raises:
+        MissingPackageError: its framework is too old for us.
+    """
+    for module in _models_for(value):
         costs: DeviceCosts | None = getattr(module, "device_costs", None)
         if costs is not None and costs.holds(value):
             return costs
@@ -26,8 +30,12 @@ def device_costs_of(value: object) -> DeviceCosts | None:
 
 
 def wrapper_hint(model: object) -> str:
-    """Return what a message about a model that lacks an ability ends with; "" where no wrapper is known."""
-    for module in _of_loaded_frameworks():
+    """Return what a message about a model that lacks an ability ends with; "" where no wrapper is known.
+
+    Raises:
+        MissingPackageError: its framework is too old for us.
+    """
+    for module in _models_for(model):
         ask: Callable[[object], str | None] | None = getattr(module, "wrapper_hint", None)
         hint = None if ask is None else ask(model)
         if hint is not None:
@@ -35,14 +43,16 @@ def wrapper_hint(model: object) -> str:
     return ""
 
 
-def _of_loaded_frameworks() -> Iterator[ModuleType]:
-    """Yield the modules of `models/` that are named after a package that is loaded."""
+def _models_for(value: object) -> Iterator[ModuleType]:
+    """Yield the modules of `models/` that are named after a package which a class of `value` comes from."""
+    packages = dict.fromkeys(one.__module__.partition(".")[0] for one in type(value).__mro__)
     models = importlib.import_module("trainsignal.models")
-    for found in pkgutil.iter_modules(models.__path__):
-        if sys.modules.get(found.name) is None:
-            continue
-        try:
-            module = importlib.import_module(f"trainsignal.models.{found.name}")
-        except MissingPackageError:  # too old for us: whoever uses that version does so without us
-            continue
-        yield module
+    known = {found.name for found in pkgutil.iter_modules(models.__path__)}
+    for package in packages:
+        name = _SERVED_BY.get(package, package)
+        if name in known:
+            yield importlib.import_module(f"trainsignal.models.{name}")
+
+
+_SERVED_BY: Final[Mapping[str, str]] = MappingProxyType({"flax": "jax", "jaxlib": "jax"})
+"""Packages whose objects the file of another one knows."""
