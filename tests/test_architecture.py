@@ -44,7 +44,7 @@ LAYERS = (
     ("subscription", "shared_data", "backend", "notes"),
     ("receiver", "run_link", "sampling", "image_grid", "operations", "feed"),
     ("tensor", "csv_table", "hardware", "scalar_events", "random_state", "plain_state"),
-    ("plain_values", "frameworks"),
+    ("plain_values", "frameworks", "layer_names"),
     ("signals", "frequency", "keys", "abilities", "files", "improvement", "extras", "histogram"),
     ("errors",),
 )

@@ -444,3 +444,31 @@ def test_epoch_that_a_vote_ended_before_its_first_minibatch_is_not_warned_of(
 def test_epochs_outside_a_run_are_refused() -> None:
     with pytest.raises(RunStateError, match=r"inside `with callbacks\.training\(epochs\) as run:`"):
         next(quiet().run.epochs())
+
+
+def test_costs_of_minibatches_that_nobody_heard_of_are_warned_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with quiet().training(2) as run:
+        for _ in run.epochs():
+            for cost in (1.0, 2.0):  # not through run.minibatches
+                run.cost = cost
+
+    warnings = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "run.cost was set in epoch 0" in warnings[0] and "run.minibatches(loader)" in warnings[0]
+
+
+def test_length_of_an_epoch_may_be_told_before_it_begins() -> None:
+    callbacks = quiet()
+    told: list[Any] = []
+    callbacks.bus.subscribe("train_begin", lambda run: told.append(run.minibatches_per_epoch))
+
+    with callbacks.training(2, minibatches=3) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(iter([1, 2, 3])):
+                run.cost = 1.0
+
+    assert told == [3]
+    assert callbacks.callback_data["config"].attrs["total_minibatches"] == 6
+    assert callbacks.callback_data["cost/train"].shape == (6,)

@@ -3,8 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.events import BareModel, container, drive
-from trainsignal import Bus, Callback, keys
+from tests.support.runs import quiet
+from trainsignal import Bus, Callback, StopWhenNotImprovingCallback, keys
 from trainsignal.binding import Member
+from trainsignal.reported import ReportedCallback
 from trainsignal.wiring import describe
 
 
@@ -135,3 +137,14 @@ def test_what_saves_the_run_comes_after_the_handlers_and_reads_no_series() -> No
     closed = lines.index("run_closed(reason, error)")
     assert [line.split()[1] for line in lines[closed + 1 : closed + 4]] == ["Saving", "Loss", "handler"]
     assert not any("run state" in line or line.startswith("model") for line in lines)
+
+
+def test_a_metric_that_the_framework_will_report_has_a_writer() -> None:
+    callbacks = quiet()
+    callbacks.callbacks = [
+        ReportedCallback(expected=["metrics/val_acc"]),
+        StopWhenNotImprovingCallback("metrics/val_acc", patience=2, direction="max"),
+    ]
+
+    assert "metrics/val_acc          written by ReportedCallback" in str(callbacks)
+    assert "nobody" not in str(callbacks)

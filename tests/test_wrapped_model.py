@@ -171,3 +171,26 @@ def test_losses_and_metrics_of_the_same_set_share_a_pass() -> None:
     data = callbacks.callback_data
     assert data["cost/loss"][:].tolist() == data["metrics/mean_output"][:].tolist() == [5.5, 5.5]
     assert model.inner.forwards == 4
+
+
+def test_total_cost_is_taken_for_a_number_as_callbacks_for_neon_do() -> None:
+    model = WrappedModel()
+    callbacks = quiet(model)
+    told: list[Any] = []
+    callbacks.bus.subscribe(
+        "epoch_end",
+        lambda: told.append(
+            (
+                "%f" % model.total_cost,  # noqa: UP031  # as callbacks written for neon do
+                float(model.total_cost),
+                model.total_cost[0][0],
+                model.total_cost.get().tolist(),
+            )
+        ),
+    )
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for cost in run.minibatches([1.0, 2.0]):
+                run.cost = cost
+
+    assert told == [("1.500000", 1.5, 1.5, [[1.5]])]

@@ -162,8 +162,8 @@ class DeviceCosts(Protocol):
         """Return what makes of a value one to keep, without what led to it; it does not wait for the device.
 
         Args:
-            value: the first of a kind; the others are taken to be like it, for this is called at each
-                minibatch.
+            value: the first of a kind; the others are taken to be like it. What is returned may raise
+                TypeError where one is not, if that costs nothing.
 
         Raises:
             TypeError: it is not one real number.
@@ -174,7 +174,7 @@ class DeviceCosts(Protocol):
         """Send kept values, one or more, on their way to the host; does not wait for the device.
 
         Raises:
-            TypeError: one is not one real number.
+            TypeError: one is not one real number, or is not there any more.
         """
         ...
 
@@ -409,7 +409,7 @@ def to_float(value: object) -> float:
             raise TypeError("an integer that is too large for a float is not one number") from error
     try:
         array = np.asarray(_on_the_host(value))
-    except ValueError as error:  # rows of different lengths
+    except (ValueError, TypeError, RuntimeError) as error:  # lists of different lengths, or of tensors
         raise TypeError(f"{value!r} is not one number") from error
     if array.size != 1 or array.dtype.kind not in "iuf":
         raise TypeError(f"{value!r} is not one number")

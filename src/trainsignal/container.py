@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from trainsignal import defaults, description, hand_loop, wiring
 from trainsignal.abilities import CanFinish
@@ -168,6 +168,22 @@ class Callbacks:
     def epoch_minibatches(self) -> int:
         """Minibatches done in the current epoch."""
         return self.run.epoch_minibatches
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say what to do where a framework was given this object as one of its own callbacks.
+
+        Raises:
+            AttributeError: always; only attributes that are not there are looked up here.
+        """
+        hint = ""
+        if name.startswith(("on_", "before_", "after_", "set_", "setup", "order")):
+            hint = (
+                ": a framework takes an object of trainsignal.loops that stands for it, such as "
+                "LightningLoop(callbacks) or KerasLoop(callbacks)"
+            )
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self
+        )
 
     def __str__(self) -> str:
         """Return the wiring: each signal with its receivers in order, and who reads and writes what."""
@@ -379,7 +395,7 @@ class Callbacks:
     # -- loops that we help ----------------------------------------------------------------------------
 
     @contextmanager
-    def training(self, epochs: int | None) -> Generator[TrainingRun]:
+    def training(self, epochs: int | None, minibatches: int | None = None) -> Generator[TrainingRun]:
         """Drive a hand-written loop: begin the run, yield it, and close it whatever happens.
 
             with callbacks.training(epochs=10) as run:
@@ -389,8 +405,11 @@ class Callbacks:
 
         Args:
             epochs: how many; None: until somebody votes to stop.
+            minibatches: of an epoch, where callbacks want to know at train begin, as `model.nbatches` say;
+                None: each loader tells, if it has a length.
         """
         with self:
+            self.run.minibatches_per_epoch = minibatches
             if isinstance(self.run.model, CanFinish):
                 self.run.model.finished = False  # as `fit` does: an earlier run may have been stopped
             self.on_train_begin(epochs)

@@ -58,6 +58,11 @@ class MinibatchCost:
         self._sum, self._count = 0.0, 0
 
     @property
+    def is_told(self) -> bool:
+        """Whether the loop has set a cost in this run."""
+        return self._is_told
+
+    @property
     def is_late(self) -> bool:
         """Whether the cost of the current minibatch is on a device, so that reading it would wait."""
         return self._is_late

@@ -129,6 +129,16 @@ class Feed:
                 epoch,
             )
 
+    def warn_of_unheard_minibatches(self, epoch: int) -> None:
+        """Log, once in a run, that the loop set costs and told of no minibatch in an epoch (0-based)."""
+        if not self._has_warned:
+            self._has_warned = True
+            _logger.warning(
+                "run.cost was set in epoch %d, which had no minibatch that anybody heard of: take them "
+                "through run.minibatches(loader), as `for x, y in run.minibatches(loader):`.",
+                epoch,
+            )
+
     def place(self, batches: Iterable[Any]) -> int:
         """Put the iterable that will be served next back to where it was, so that it tells its length.
 

@@ -148,6 +148,8 @@ def close_epoch(run: Position, driver: Driver) -> None:
         was_expected = run.feed.is_used or run.minibatches_complete  # or an exhausted iterator is used again
         if was_expected and not run.epoch_minibatches and not run.should_stop():
             run.feed.warn_of_empty_epoch(run.epoch)
+        elif run.minibatch_cost.is_told and not run.minibatches_complete + run.epoch_minibatches:
+            run.feed.warn_of_unheard_minibatches(run.epoch)
         driver.on_epoch_end(run.epoch)
 
 

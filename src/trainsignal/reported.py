@@ -45,10 +45,11 @@ class ReportedCallback(Callback):
         self._directions: dict[str, str] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._awaited: dict[str, str] = {}
+        self._has_told = False
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
         """Create the series that are known already."""
-        self._values, self._directions, self._keys = {}, {}, {}
+        self._values, self._directions, self._keys, self._has_told = {}, {}, {}, False
         metrics = f"{keys.METRICS}/"
         self._awaited = {key: key.removeprefix(metrics) for key in self.expected if key.startswith(metrics)}
         for name in self._awaited.values():
@@ -90,7 +91,7 @@ class ReportedCallback(Callback):
             self._tell_of_missing(values, epoch)
 
     def on_train_end(self, callback_data: SharedData, model: Any) -> None:
-        """Tell of what was awaited in vain, where nothing at all was reported."""
+        """Tell of what was awaited in vain."""
         if callback_data[keys.TIME_MARKERS].attrs[keys.EPOCHS_COMPLETE]:
             for key, name in self._awaited.items():
                 if np.isnan(callback_data[key][:]).all():
@@ -106,12 +107,15 @@ class ReportedCallback(Callback):
 
     def _tell_of_missing(self, values: Mapping[str, float], epoch: int) -> None:
         """Tell, the first time that anything is reported, of what is not: its name may be misspelt."""
-        awaited, self._awaited = self._awaited, {}
-        for key, name in awaited.items():
-            if name not in values:
+        if self._has_told:
+            return
+        self._has_told = True
+        for key, name in self._awaited.items():
+            near = did_you_mean(name, values, cutoff=0.85)
+            if name not in values and near:  # else it may be evaluated at other epochs
                 _logger.warning(
                     "%r is read, but %r was not reported in epoch %d, as were %s.%s",
-                    key, name, epoch, ", ".join(values), did_you_mean(name, values),
+                    key, name, epoch, ", ".join(values), near,
                 )  # fmt: skip
 
     def _epoch_series(self, callback_data: SharedData, name: str) -> str:

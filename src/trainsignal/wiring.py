@@ -68,7 +68,7 @@ def _series(members: list[Member]) -> Iterable[str]:
     for key in dict.fromkeys(map(str, [*written, *read])):
         if key in keys.NO_SERIES:
             continue
-        writers = [member.name for member in members if key in member.callback.writes]
+        writers = [member.name for member in members if keys.covers(member.callback.writes, key)]
         readers = [member.name for member in members if key in member.callback.reads]
         readers += [
             f"{member.name} (if there)" for member in members if key in member.callback.optional_reads

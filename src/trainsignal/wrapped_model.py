@@ -15,6 +15,7 @@ import numpy as np
 from trainsignal.abilities import Array
 from trainsignal.evaluation import MetricTally, Request, evaluate, pair_minibatches
 from trainsignal.run_link import RunLink
+from trainsignal.tensor import HostTensor
 
 
 class RunningCost:
@@ -65,10 +66,10 @@ class WrappedModel:
         return 0 if self.cost.run is None else self.cost.run.minibatches_per_epoch or 0
 
     @property
-    def total_cost(self) -> Array:
+    def total_cost(self) -> HostTensor:
         """(1, 1) float64: mean cost of the current epoch's minibatches so far; NaN where nobody told."""
         mean = None if self.cost.run is None else self.cost.run.epoch_cost
-        return np.array([[np.nan if mean is None else mean]])
+        return np.array([[np.nan if mean is None else mean]]).view(HostTensor)
 
 
 class PredictingModel(WrappedModel, ABC):

@@ -46,3 +46,9 @@ def test_bytes_that_are_no_such_array_are_refused(
 ) -> None:
     with pytest.raises(DamagedError, match="are no array of dtype"):
         from_bytes(content, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["nonsense", "", "f3", "<", "i4,", "(2,"])
+def test_what_names_no_dtype_is_refused(dtype: str) -> None:
+    with pytest.raises(DamagedError, match="dtype"):
+        from_bytes(np.zeros(8, np.uint8), dtype)

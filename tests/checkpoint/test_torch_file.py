@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -115,6 +116,21 @@ def test_hostile_or_foreign_content_is_refused(content: Any, message: str, tmp_p
     torch.save(content, tmp_path / "m.pt")
 
     with pytest.raises(CheckpointError, match=message):
+        load_state(tmp_path / "m.pt")
+
+
+# PyTorch, which is to give up quantized tensors, of making and of reading one.
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+@pytest.mark.parametrize("new", [
+    lambda: torch.quantize_per_tensor(torch.ones(2), 0.5, 3, torch.qint8),
+    lambda: torch.eye(2).to_sparse(),
+    lambda: torch.eye(2, device="meta"),
+], ids=["quantized", "sparse", "meta"])  # fmt: skip
+def test_a_tensor_that_is_more_than_its_numbers_is_refused(new: Callable[[], Any], tmp_path: Path) -> None:
+    torch.save({"W": new()}, tmp_path / "m.pt")
+
+    with pytest.raises(CheckpointError, match=r"holds a tensor of layout .*, which no checkpoint can"):
         load_state(tmp_path / "m.pt")
 
 

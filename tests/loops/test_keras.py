@@ -366,6 +366,24 @@ def test_a_later_fit_without_callbacks_begins_at_the_first_epoch(fails: bool, tm
     assert epochs.seen == [0, 1]
 
 
+class Failing(keras.callbacks.Callback):  # type: ignore[misc]  # untyped framework
+    """Raises when a fit begins."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        raise ZeroDivisionError
+
+
+def test_a_fit_that_fails_before_its_first_epoch_leaves_no_epoch_behind_to_begin_at(tmp_path: Path) -> None:
+    cut_short(tmp_path)
+    resumed, epochs = recording(noisy(), save_path=tmp_path / "model.h5", resume=True), Epochs()
+    with pytest.raises(ZeroDivisionError):
+        fit(resumed, epochs=4, others=[Failing()])
+
+    resumed.model().keras_model.fit(*data(), epochs=2, verbose=0, callbacks=[epochs])
+
+    assert epochs.seen == [0, 1]
+
+
 # -- driven by its hooks -----------------------------------------------------------------------------------
 
 

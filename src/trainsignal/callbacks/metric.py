@@ -77,7 +77,8 @@ class MetricCallback(Callback):
         names = names_of(self.metric)
         if len(values) != len(names):
             raise ConfigurationError(
-                f"{type(self.metric).__name__} gave {len(values)} values for its metric_names {names!r}"
+                f"{type(self.metric).__name__} gave {len(values)} values for its metric_names {names!r}. "
+                "Give it an attribute metric_names, a list with one name a value"
             )
         self._series.write(callback_data, epoch, values)
         _logger.info("%s: %s", ", ".join(names), ", ".join(f"{value:g}" for value in values))

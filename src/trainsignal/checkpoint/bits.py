@@ -16,6 +16,15 @@ from trainsignal.abilities import Array
 from trainsignal.checkpoint.packing import DamagedError
 from trainsignal.checkpoint.tree import is_array, is_mapping, is_storable
 
+NUMPY_NAMES: Final = frozenset((
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+    "float16", "float32", "float64", "complex64", "complex128",
+))  # fmt: skip
+"""The types that NumPy and PyTorch both have, under the same names."""
+
+INTEGER_NAMES: Final = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}
+"""The integers of so many bytes, in which PyTorch's numbers of other types go as bits."""
+
 _TYPE: Final = "bits of"
 _BITS: Final = "bits"
 
@@ -52,7 +61,10 @@ def from_bytes(content: Array, dtype: str) -> Array:
     Raises:
         DamagedError: `dtype` names none that a state can hold, or the bytes do not fit.
     """
-    kind = np.dtype(dtype)
+    try:
+        kind = np.dtype(dtype)
+    except (SyntaxError, TypeError, ValueError) as error:  # NumPy parses it as code
+        raise DamagedError(f"{dtype!r} names no dtype") from error
     if not is_storable(kind) or content.dtype != np.uint8 or content.shape[-1:] != (kind.itemsize,):
         raise DamagedError(f"bytes of shape {content.shape} are no array of dtype {dtype!r}")
     return np.ndarray(content.shape[:-1], kind, buffer=content.tobytes()).copy()

@@ -19,21 +19,21 @@ from typing import Any, Final
 import numpy as np
 
 from trainsignal.abilities import Array
-from trainsignal.checkpoint.bits import bits, from_bytes, is_bits, to_bytes, type_and_integers
+from trainsignal.checkpoint.bits import (
+    INTEGER_NAMES,
+    NUMPY_NAMES,
+    bits,
+    from_bytes,
+    is_bits,
+    to_bytes,
+    type_and_integers,
+)
 from trainsignal.checkpoint.packing import DamagedError
 from trainsignal.checkpoint.tree import is_array, is_mapping, is_scalar, is_sequence
 from trainsignal.extras import require
 
 _KIND: Final = ".pt kind"
 _LARGEST = 2**63 - 1
-_INTEGER_NAMES: Final = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}
-"""PyTorch's integers of so many bytes."""
-
-_NUMPY_NAMES: Final = frozenset((
-    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
-    "float16", "float32", "float64", "complex64", "complex128",
-))  # fmt: skip
-"""The types that NumPy and PyTorch both have, under the same names."""
 
 
 def write(state: Any, path: Path) -> None:
@@ -131,7 +131,7 @@ class _Writer:
 
     def _new_tensor(self, array: Array) -> Any:
         dtype = array.dtype
-        if dtype.isnative and dtype.name in _NUMPY_NAMES and hasattr(self._torch, dtype.name):
+        if dtype.isnative and dtype.name in NUMPY_NAMES and hasattr(self._torch, dtype.name):
             return self._torch.from_numpy(array.copy())
         return {_KIND: "array", "dtype": dtype.str, "bytes": self._torch.from_numpy(to_bytes(array))}
 
@@ -187,10 +187,15 @@ class _Reader:
                 raise DamagedError(f"it has an entry of the unknown kind {kind!r}")
 
     def _array_or_bits(self, tensor: Any) -> Any:
+        if tensor.layout != self._torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise DamagedError(
+                f"it holds a tensor of layout {tensor.layout} and {tensor.dtype} on {tensor.device}, which "
+                "no checkpoint can"
+            )
         name = str(tensor.dtype).removeprefix("torch.")
-        if name in _NUMPY_NAMES:
+        if name in NUMPY_NAMES:
             return self._array(tensor)
-        integers = getattr(self._torch, _INTEGER_NAMES[tensor.dtype.itemsize])
+        integers = getattr(self._torch, INTEGER_NAMES[tensor.dtype.itemsize])
         return bits(name, self._array(tensor.view(integers)))
 
     def _array(self, tensor: Any) -> Array:

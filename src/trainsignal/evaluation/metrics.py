@@ -20,7 +20,7 @@ def check_metric(metric: Any) -> None:
     if isinstance(names, str) or not (names or names_of(metric)):
         raise ConfigurationError(
             f"metric={metric!r} has no metric_names, a list with one name a value; nor is it a metric of "
-            "torchmetrics or Keras, or a function that has a name"
+            "torchmetrics or Keras, or a function that has a name, as one made by def"
         )
 
 

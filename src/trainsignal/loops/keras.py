@@ -66,18 +66,17 @@ class KerasLoop(keras.callbacks.Callback):  # type: ignore[misc]  # untyped fram
             ConfigurationError: `Callbacks` was given another Keras model than the one that is trained.
             TrainSignalError: what else is wrong with the wiring, the files or the model.
         """
-        model = self._trained = (
-            self.model
-        )  # a look at `self.model` brings JAX's state into it, which takes long
+        model = self.model  # a look at it brings JAX's state into it, which takes long
         _check_is_trained(self._driver.model, model)
         epochs, steps = self.params["epochs"], self.params["steps"]
         minibatches = None if steps is None else -(-steps // model.steps_per_execution)
+        self._trained, self._initial_epoch = model, model._initial_epoch
         self._thread = threading.get_ident()
         self._is_length_known = steps is not None
         self._cost = _MinibatchCost(_count_of_loss(model))
         self._directions = _directions(model)
+        self._driver.callbacks.bus.subscribe("run_closed", self._let_go)
         self._driver.begin(epochs, minibatches, loss=self._loss)
-        self._initial_epoch = model._initial_epoch
         if self._driver.should_stop("epoch"):
             model._initial_epoch = epochs  # as Keras's BackupAndRestore does: fit asks for it after this
         elif self._driver.run.is_resumed:
@@ -85,9 +84,10 @@ class KerasLoop(keras.callbacks.Callback):  # type: ignore[misc]  # untyped fram
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Begin an epoch, which is Keras's: its first is the `initial_epoch` of fit."""
-        self._trained._initial_epoch = self._initial_epoch  # else a later fit would begin there too
+        self._let_go()
         run = self._driver.run
-        run.epochs_complete = max(run.epochs_complete, epoch)
+        if epoch > run.epochs_complete:
+            self._driver.go_on(epoch, run.minibatches_complete)
         self._driver.begin_epoch()
         self._cost.begin_epoch()
         is_whole = self._is_length_known and not run.epoch_minibatches
@@ -126,8 +126,11 @@ class KerasLoop(keras.callbacks.Callback):  # type: ignore[misc]  # untyped fram
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """End the run."""
-        self._trained._initial_epoch = self._initial_epoch
         self._driver.end()
+
+    def _let_go(self) -> None:
+        """Have the model begin a later fit where that says."""
+        self._trained._initial_epoch = self._initial_epoch
 
 
 class _MinibatchCost:

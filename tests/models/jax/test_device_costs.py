@@ -13,6 +13,7 @@ from tests.support.linear_problem import expected_costs
 from tests.support.loop_subjects import Plan
 from tests.support.runs import quiet
 from trainsignal import TrainCostCallback
+from trainsignal.errors import CostError
 from trainsignal.models.jax import device_costs
 from trainsignal.models.jax.device_costs import TOGETHER
 
@@ -55,6 +56,21 @@ def test_costs_of_several_devices_come_in_order() -> None:
 def test_what_is_not_one_real_number_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="is not one real number"):
         device_costs.keeper(value)
+
+
+def test_a_cost_that_was_donated_to_a_later_step_is_refused_with_what_to_do() -> None:
+    step = jax.jit(lambda state: {"loss": state["loss"] + 1}, donate_argnums=0)
+    callbacks = quiet()
+
+    with (
+        pytest.raises(CostError, match="return the loss as a result of its own"),
+        callbacks.training(1) as run,
+    ):
+        state = {"loss": jnp.float32(0)}
+        for _ in run.epochs():
+            for _ in run.minibatches(range(3)):
+                state = step(state)
+                run.cost = state["loss"]
 
 
 def test_a_value_inside_a_traced_function_is_refused() -> None:

@@ -14,7 +14,7 @@ from trainsignal.models.jax.pytree import leaves_of
 
 def names_in(parameters: Any) -> dict[str, set[str]]:
     layers = Layers(leaves_of(parameters)).layers
-    return {layer.name: set(vars(layer)) - {"name"} for layer in layers}
+    return {layer.name: set(vars(layer)) - {"name", "params"} for layer in layers}
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,13 @@ def test_variables_of_nnx_are_parameters() -> None:
 
 def test_a_parameter_that_is_called_value_is_one() -> None:
     assert names_in({"value": 1.0}) == {"params": {"value"}}
+
+
+def test_a_parameter_of_a_forbidden_name_is_in_the_params_alone() -> None:
+    (layer,) = Layers(leaves_of({"scope": {"name": 1.0, "params": 2.0, "w": 3.0}})).layers
+
+    assert layer.name == "scope"
+    assert layer.params == {"name": 1, "params": 2, "W": 3}
 
 
 def test_numbers_of_bfloat16_can_be_read_by_numpy() -> None:

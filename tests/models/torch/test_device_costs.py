@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,16 +35,54 @@ def test_what_is_not_one_real_number_is_refused(value: torch.Tensor) -> None:
         device_costs.keeper(value)
 
 
-def test_a_cost_of_a_wrong_shape_is_refused_at_its_minibatch() -> None:
+def test_a_cost_of_a_wrong_shape_is_refused_at_its_minibatch_and_the_others_stay() -> None:
     callbacks = quiet()
-    with pytest.raises(CostError, match=r"shape \(2,\)"), callbacks.training(1) as run:
+    accepted: list[int] = []
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for minibatch in run.minibatches(range(4)):
+                run.cost = torch.tensor(float(minibatch))
+                with contextlib.suppress(CostError):
+                    run.cost = torch.ones(2)
+                    accepted.append(minibatch)
+
+    assert not accepted
+    assert callbacks.callback_data[keys.TRAIN_COST][:].tolist() == [
+        0,
+        0.5,
+        1,
+        1.5,
+    ]  # the mean of those so far
+
+
+def test_a_cost_is_what_the_tensor_held_when_it_was_set() -> None:
+    callbacks = quiet()
+    total = torch.zeros(())
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for minibatch in run.minibatches([8.0, 4.0]):
+                total += minibatch
+                run.cost = total
+
+    assert callbacks.callback_data[keys.TRAIN_COST][:].tolist() == [8, 10]  # the means of 8 and 12
+
+
+def test_a_loss_that_is_scaled_in_place_afterwards_counts_as_it_was() -> None:
+    weight = torch.ones(1, requires_grad=True)
+    callbacks = quiet()
+    with callbacks.training(1) as run:
         for _ in run.epochs():
             for _ in run.minibatches([0]):
-                run.cost = torch.ones(2)
+                loss = (weight * 8).sum()
+                run.cost = loss
+                loss /= 4
+                loss.backward()
+
+    assert callbacks.callback_data[keys.TRAIN_COST][:].tolist() == [8]
 
 
 @pytest.mark.parametrize("later", [[torch.ones(2)], [torch.ones(()), torch.ones(2)]], ids=["all", "one"])
-def test_what_is_no_number_after_the_first_is_refused_when_it_is_read(later: list[torch.Tensor]) -> None:
+def test_what_is_not_one_number_is_refused_when_it_is_gathered(later: list[torch.Tensor]) -> None:
     with pytest.raises(TypeError, match=r"shape \(2,\).* is not one real number"):
         device_costs.gather(later)
 

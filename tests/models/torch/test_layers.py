@@ -51,6 +51,17 @@ def test_a_module_without_submodules_is_a_layer_with_the_name_of_its_class() -> 
     assert [layer.name for layer in layers(torch.nn.Linear(1, 1))] == ["Linear"]
 
 
+def test_a_parameter_of_a_forbidden_name_is_in_the_params_alone() -> None:
+    module = torch.nn.Module()
+    for name in ("name", "module", "params"):
+        module.register_parameter(name, torch.nn.Parameter(torch.ones(1)))
+
+    (layer,) = layers(module)
+
+    assert (layer.name, layer.module) == ("Module", module)
+    assert sorted(layer.params) == ["module", "name", "params"]
+
+
 def test_what_is_shown_follows_the_module() -> None:
     linear = torch.nn.Linear(2, 1)
     (layer,) = layers(linear)

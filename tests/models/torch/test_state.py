@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.torch_training import assert_equal, trained
 from trainsignal.checkpoint import load_state, save_state
 from trainsignal.errors import CheckpointError
 from trainsignal.models.torch import TorchModel
@@ -28,42 +29,6 @@ class Extra(torch.nn.Module):  # type: ignore[misc]  # untyped framework
 
     def set_extra_state(self, state: Any) -> None:
         self.extra = state
-
-
-def trained(seed: int = 0, **options: Any) -> TorchModel:
-    """Return a model with optimizers and schedulers that have states."""
-    torch.manual_seed(seed)
-    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
-    adam = torch.optim.AdamW(module[0].parameters(), lr=0.01, amsgrad=True)
-    sgd = torch.optim.SGD(module[1:].parameters(), lr=torch.tensor(0.1), momentum=0.9)
-    schedulers = [
-        torch.optim.lr_scheduler.MultiStepLR(adam, [2, 2, 5]),
-        torch.optim.lr_scheduler.ReduceLROnPlateau(sgd, patience=1),
-    ]
-    model = TorchModel(module, optimizer=[adam, sgd], scheduler=schedulers, **options)
-    for step in range(seed * 3):
-        module(torch.randn(5, 3)).square().mean().backward()
-        adam.step()
-        sgd.step()
-        schedulers[0].step()
-        schedulers[1].step(float(step))
-    return model
-
-
-def assert_equal(ours: Any, theirs: Any) -> None:
-    """Fail unless two states are the same, with the same types."""
-    assert type(ours) is type(theirs)
-    if isinstance(ours, torch.Tensor):
-        assert ours.dtype == theirs.dtype and torch.equal(ours, theirs)
-    elif isinstance(ours, dict):
-        assert list(ours) == list(theirs)
-        for key in ours:
-            assert_equal(ours[key], theirs[key])
-    elif isinstance(ours, list | tuple):
-        for one, other in zip(ours, theirs, strict=True):
-            assert_equal(one, other)
-    else:
-        assert ours == theirs
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -216,78 +181,3 @@ def test_a_module_that_is_not_initialized_has_no_state_yet() -> None:
         CheckpointError, match="module/weight: no checkpoint can hold a parameter that is not initialized"
     ):
         TorchModel(torch.nn.LazyLinear(1)).serialize()
-
-
-@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")  # PyTorch, of a lazy module
-def test_a_lazy_module_takes_its_shapes_from_the_checkpoint() -> None:
-    lazy, linear = torch.nn.LazyLinear(1), torch.nn.Linear(3, 1)
-
-    TorchModel(lazy).deserialize(TorchModel(linear).serialize())
-
-    assert torch.equal(lazy.weight, linear.weight)
-
-
-def test_optimizers_and_schedulers_can_be_left_out() -> None:
-    model, other = trained(seed=1), trained(seed=2)
-    before = other.optimizers[0].state_dict()
-
-    assert list(model.serialize(keep_states=False)) == ["module"]
-    other.deserialize(model.serialize(), load_states=False)
-
-    assert_equal(other.module.state_dict(), model.module.state_dict())
-    assert_equal(other.optimizers[0].state_dict(), before)
-
-
-def test_what_differs_of_another_architecture_is_named_and_nothing_changes() -> None:
-    model = TorchModel(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(5, 1)))
-    before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
-
-    with pytest.raises(CheckpointError) as caught:
-        model.deserialize(trained(seed=1).serialize())
-
-    assert str(caught.value) == (
-        "the checkpoint is of another architecture than the Sequential: only in the checkpoint: 1.weight, "
-        "1.bias, 1.running_mean, 1.running_var, 1.num_batches_tracked; of other shapes: 2.weight ((1, 4) in "
-        "the checkpoint, (1, 5) in the module)"
-    )
-    assert_equal(dict(model.module.state_dict()), before)
-
-
-def test_a_long_list_of_differences_is_cut() -> None:
-    wide = torch.nn.ModuleDict({str(number): torch.nn.Linear(1, 1) for number in range(4)})
-
-    with pytest.raises(CheckpointError, match=r"only in the module: 0\.weight, .*, 2\.weight and 3 more$"):
-        TorchModel(wide).deserialize({"module": {}})
-
-
-@pytest.mark.parametrize(("change", "message"), [
-    ({"module": 3}, "its entry 'module' is no state dict"),
-    ({"optimizers": []}, "the state of 0 optimizers, and the model has 2"),
-    ({"schedulers": [{}]}, "the state of 1 schedulers, and the model has 2"),
-    ({"optimizers": [{"param_groups": [{"params": [0]}]}, {}]}, r"groups of \[1\] param.*AdamW of \[2\]"),
-    ({"optimizers": [3, 3]}, "optimizers/0 is no optimizer's state"),
-], ids=["module", "optimizers", "schedulers", "groups", "no state"])  # fmt: skip
-def test_a_checkpoint_of_other_parts_is_refused_and_nothing_changes(
-    change: dict[str, Any], message: str
-) -> None:
-    model = trained(seed=2)
-    before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
-
-    with pytest.raises(CheckpointError, match=message):
-        model.deserialize(trained(seed=1).serialize() | change)
-
-    assert_equal(dict(model.module.state_dict()), before)
-
-
-class Picky(torch.nn.Linear):  # type: ignore[misc]  # untyped framework
-    """A module that refuses every state."""
-
-    def _load_from_state_dict(self, *arguments: Any) -> None:
-        arguments[-1].append("I do not want to")
-
-
-def test_what_the_module_itself_refuses_is_a_checkpoint_error() -> None:
-    with pytest.raises(
-        CheckpointError, match=r"(?s)the module does not take the checkpoint: .*I do not want to"
-    ):
-        TorchModel(Picky(1, 1)).deserialize(TorchModel(torch.nn.Linear(1, 1)).serialize())

@@ -92,3 +92,28 @@ def test_buffers_get_their_numbers_back() -> None:
     assert module.num_batches_tracked == 0
     assert module.running_mean is not None
     assert module.running_mean.tolist() == [0, 0]
+
+
+class Counting(torch.nn.Module):  # type: ignore[misc]  # untyped framework
+    """A module that replaces its buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: torch.Tensor
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.seen = self.seen + len(inputs)
+        return inputs
+
+
+def test_buffers_that_were_replaced_are_put_back() -> None:
+    module = torch.nn.Sequential(Counting())
+    buffer = module[0].seen
+
+    with with_buffers_as_before(module):
+        module(torch.ones(3))
+        assert module[0].seen == 3
+
+    assert module[0].seen is buffer
+    assert buffer == 0

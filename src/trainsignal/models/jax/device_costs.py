@@ -42,7 +42,16 @@ def _as_it_is(value: Any) -> Any:
 
 
 def gather(values: list[Any]) -> GatheredCosts:
-    """Send kept arrays, one or more, on their way to the host; does not wait for the device."""
+    """Send kept arrays, one or more, on their way to the host; does not wait for the device.
+
+    Raises:
+        TypeError: one was donated to a computation, and so is gone.
+    """
+    if any(value.is_deleted() for value in values):
+        raise TypeError(
+            "a cost was donated to a later step (donate_argnums), which has deleted it: return the loss as a "
+            "result of its own, not as a part of the donated state"
+        )
     places: dict[Any, list[int]] = {}
     latest: Any = None
     alike: list[int] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from trainsignal.layer_names import show
 from trainsignal.models.jax.framework import jax
 from trainsignal.models.jax.leaves import is_key
 
@@ -17,12 +18,14 @@ class Layer:
 
     Attributes:
         name: the names that lead there, such as "encoder/Dense_0".
+        params: the parameters by their names here.
     """
 
     def __init__(self, name: str, parameters: Mapping[str, Any]) -> None:
-        """Have each parameter as an attribute: `W`, `b`, or the name that it has."""
+        """Have each parameter as an attribute: `W`, `b`, or the name that it has, if nothing else has it."""
         self.name = name
-        vars(self).update(parameters)
+        self.params = dict(parameters)
+        show(self, self.params)
 
 
 class Layers:

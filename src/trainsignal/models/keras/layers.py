@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from trainsignal.layer_names import show
 from trainsignal.models.keras.framework import keras
 from trainsignal.models.keras.variables import VariableTensor
 
@@ -26,7 +27,7 @@ class KerasLayer:
         """Take over the parameters."""
         self.name = name
         self.params = dict(params)
-        vars(self).update({key: tensor for key, tensor in params.items() if key not in ("name", "params")})
+        show(self, self.params)
 
 
 class KerasBatchNorm(KerasLayer):

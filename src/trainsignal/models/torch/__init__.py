@@ -2,6 +2,7 @@
 
 model            TorchModel: what callbacks are given
 state, tensors   state dicts as plain values and arrays, and back
+loading          state dicts into module, optimizers and schedulers: all or none
 training_mode    evaluation or training mode for a while
 optimizer, costs     neon's names for learning rates, and for the parts of a loss
 layers           neon's names for submodules and parameters

@@ -17,23 +17,22 @@ def holds(value: object) -> bool:
 
 
 def keeper(value: Any) -> Callable[[Any], Any]:
-    """Return what makes of a tensor one without the graph that led to it; see `abilities.DeviceCosts`.
+    """Return what makes of a tensor a copy without the graph that led to it; see `abilities.DeviceCosts`.
 
-    On the host the result shares its memory with the tensor, which is not to be changed in place then. On
-    CUDA it is a copy: a CUDA graph writes over its outputs when it is replayed.
+    A copy, since the tensor may change before the cost is read: by `loss /= 4`, by a total that the loop adds
+    to in place, or by a CUDA graph, which writes over its outputs when it is replayed. What is returned
+    raises TypeError for a later tensor that is not one number.
 
     Raises:
         TypeError: it is not one real number.
     """
     _check_is_one_number(value)
-    return _copied if value.is_cuda else _detached
-
-
-def _detached(value: Any) -> Any:
-    return value.detach() if value.requires_grad else value
+    return _copied
 
 
 def _copied(value: Any) -> Any:
+    if value.ndim and value.numel() != 1:
+        _check_is_one_number(value)
     return value.detach().clone()
 
 

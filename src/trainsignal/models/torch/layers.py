@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from trainsignal.abilities import Array
+from trainsignal.layer_names import show
 from trainsignal.models.torch.framework import torch
 from trainsignal.models.torch.tensors import host_values
 
@@ -79,8 +80,9 @@ class LayerTensor:
 class TorchLayer:
     """A submodule that has no submodules, or parameters of its own.
 
-    Each of its parameters is an attribute too: W and b are neon's names of `weight` and `bias`, gamma and
-    beta those of a normalization; others keep PyTorch's, as an LSTM's `weight_ih_l0`.
+    Each of its parameters is an attribute too, unless the layer has one of that name: W and b are neon's
+    names of `weight` and `bias`, gamma and beta those of a normalization; others keep PyTorch's, as an LSTM's
+    `weight_ih_l0`.
 
     Attributes:
         name: path in the module, "features.0"; of the module itself, its class.
@@ -95,7 +97,7 @@ class TorchLayer:
         names: list[str] = [own for own, _ in module.named_parameters(recurse=False)]
         names += [own for own, _ in module.named_buffers(recurse=False) if own in neons]
         self.params = {neons.get(own, own): LayerTensor(module, own) for own in names}
-        vars(self).update(self.params)
+        show(self, self.params)
 
 
 class BatchNormLayer(TorchLayer):

@@ -11,7 +11,7 @@ import numpy as np
 
 from trainsignal.abilities import Array
 from trainsignal.checkpoint.tree import is_sequence
-from trainsignal.errors import CheckpointError, ConfigurationError
+from trainsignal.errors import ConfigurationError
 from trainsignal.frameworks import wrapper_hint as hint_for
 from trainsignal.models.torch import random_state
 from trainsignal.models.torch.batch_norm import Statistics, seen_by_batch_norms, set_statistics
@@ -19,15 +19,9 @@ from trainsignal.models.torch.costs import JointCost, one_number
 from trainsignal.models.torch.framework import torch
 from trainsignal.models.torch.guided_backprop import GuidedBackprop
 from trainsignal.models.torch.layers import TorchLayers
+from trainsignal.models.torch.loading import load
 from trainsignal.models.torch.optimizer import JointOptimizer
-from trainsignal.models.torch.state import (
-    check_module,
-    check_optimizer,
-    load_optimizer,
-    member_states,
-    module_state,
-    states_of,
-)
+from trainsignal.models.torch.state import states_of
 from trainsignal.models.torch.tensors import device_of, host_values, moved
 from trainsignal.models.torch.training_mode import in_mode
 from trainsignal.wrapped_model import PredictingModel
@@ -162,23 +156,10 @@ class TorchModel(PredictingModel):
             load_states: also take the states of optimizers and schedulers, if there are any.
 
         Raises:
-            CheckpointError: it is of another architecture, or of other optimizers; the message says what
-                differs.
+            CheckpointError: it is of another architecture, or of other optimizers, or damaged; the message
+                says what differs.
         """
-        saved = module_state(state)
-        check_module(self.module, saved)
-        optimizers = member_states(state, "optimizers", self.optimizers) if load_states else None
-        schedulers = member_states(state, "schedulers", self.schedulers) if load_states else None
-        for place, (one, its) in enumerate(zip(self.optimizers, optimizers or (), strict=False)):
-            check_optimizer(one, its, place)
-        try:
-            self.module.load_state_dict(saved)
-        except RuntimeError as error:
-            raise CheckpointError(f"the module does not take the checkpoint: {error}") from error
-        for one, its in zip(self.optimizers, optimizers or (), strict=False):
-            load_optimizer(one, its)
-        for one, its in zip(self.schedulers, schedulers or (), strict=False):
-            one.load_state_dict(its)
+        load(self.module, self.optimizers, self.schedulers, state, load_states=load_states)
 
     def get_random_state(self) -> dict[str, Any]:
         """Return PyTorch's random states, of the host and of GPUs in use."""

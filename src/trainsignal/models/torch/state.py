@@ -1,11 +1,12 @@
-"""What a checkpoint holds of a module, its optimizers and schedulers, and the way back.
+"""State dicts of a module, its optimizers and schedulers as what a checkpoint holds, and back as they were.
 
-Tensors become NumPy arrays of the same numbers; the structure of each state dict stays PyTorch's own.
+Tensors become NumPy arrays of the same numbers; the structure of each state dict stays PyTorch's own. Loads
+nothing: `loading` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from trainsignal.checkpoint.bits import is_bits
@@ -72,6 +73,20 @@ def _is_simple_dict(value: Any) -> bool:
     )
 
 
+def decoded(value: Any, path: str) -> Any:
+    """Return what `states_of` was given there.
+
+    Raises:
+        CheckpointError: it is damaged, or of a type of numbers that this PyTorch has not; `path` says where.
+    """
+    try:
+        return _decoded(value)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} in the checkpoint cannot be read ({type(error).__name__}: {error})"
+        ) from error
+
+
 def _decoded(value: Any) -> Any:
     """Return what `_Encoder.encoded` was given."""
     if is_array(value):
@@ -106,100 +121,3 @@ def states_of(module: Any, optimizers: Iterable[Any], schedulers: Iterable[Any])
             encoder.encoded(one.state_dict(), f"schedulers/{place}") for place, one in enumerate(schedulers)
         ],
     }
-
-
-def module_state(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a module's state dict from a checkpoint; one that holds nothing else is that state dict."""
-    found: Any = state.get("module", state)
-    if not is_mapping(found):
-        raise CheckpointError("its entry 'module' is no state dict")
-    return {str(name): _decoded(value) for name, value in found.items()}
-
-
-def member_states(state: Mapping[str, Any], kind: str, members: tuple[Any, ...]) -> list[Any] | None:
-    """Return the state dict of each optimizer or scheduler; None where the checkpoint was saved without them.
-
-    Args:
-        state: of the checkpoint.
-        kind: "optimizers" or "schedulers".
-        members: those of the model.
-
-    Raises:
-        CheckpointError: it has another number of them.
-    """
-    found: Any = state.get(kind)
-    if found is None:
-        return None
-    if len(found) != len(members):
-        raise CheckpointError(
-            f"the checkpoint holds the state of {len(found)} {kind}, and the model has {len(members)}: give "
-            f"TorchModel those that it was saved with, in their order, or load it with load_states=False"
-        )
-    return [_decoded(one) for one in found]
-
-
-def check_module(module: Any, saved: Mapping[str, Any]) -> None:
-    """Refuse the state dict of a module of another architecture.
-
-    Raises:
-        CheckpointError: names or shapes differ.
-    """
-    own: dict[str, Any] = module.state_dict()
-    differences = [
-        *_listed("only in the checkpoint", [name for name in saved if name not in own]),
-        *_listed("only in the module", [name for name in own if name not in saved]),
-        *_listed("of other shapes", [
-            f"{name} ({_shape(saved[name])} in the checkpoint, {_shape(tensor)} in the module)"
-            for name, tensor in own.items()
-            if name in saved and _shape(tensor) not in (None, _shape(saved[name]))
-        ]),
-    ]  # fmt: skip
-    if differences:
-        raise CheckpointError(
-            f"the checkpoint is of another architecture than the {type(module).__name__}: "
-            f"{'; '.join(differences)}"
-        )
-
-
-def check_optimizer(optimizer: Any, saved: Any, place: int) -> None:
-    """Refuse the state of an optimizer with other groups of parameters.
-
-    Raises:
-        CheckpointError: their number or sizes differ.
-    """
-    try:
-        sizes = [len(group["params"]) for group in saved["param_groups"]]
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"optimizers/{place} is no optimizer's state: {error!r}") from error
-    own = [len(group["params"]) for group in optimizer.param_groups]
-    if sizes != own:
-        raise CheckpointError(
-            f"optimizers/{place}: the checkpoint has groups of {sizes} parameters, and the "
-            f"{type(optimizer).__name__} of {own}. Load it with load_states=False to take the module alone."
-        )
-
-
-def load_optimizer(optimizer: Any, saved: Any) -> None:
-    """Load a checked state; learning rates that are tensors stay on their device."""
-    devices = [
-        {name: value.device for name, value in group.items() if isinstance(value, torch.Tensor)}
-        for group in optimizer.param_groups
-    ]
-    for group, device_of in zip(saved["param_groups"], devices, strict=True):
-        for name in device_of.keys() & group.keys():
-            group[name] = torch.as_tensor(group[name]).to(device_of[name])
-    optimizer.load_state_dict(saved)
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    """Return the shape of a tensor; None where there is none, or none yet."""
-    if not isinstance(value, torch.Tensor) or torch.nn.parameter.is_lazy(value):
-        return None
-    return tuple(value.shape)
-
-
-def _listed(heading: str, items: list[str]) -> list[str]:
-    if not items:
-        return []
-    more = f" and {len(items) - 5} more" if len(items) > 5 else ""
-    return [f"{heading}: {', '.join(items[:5])}{more}"]

@@ -7,20 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from trainsignal.abilities import Array
-from trainsignal.checkpoint.bits import bits, type_and_integers
+from trainsignal.checkpoint.bits import INTEGER_NAMES, NUMPY_NAMES, bits, type_and_integers
 from trainsignal.checkpoint.tree import is_array, is_mapping, is_sequence
 from trainsignal.models.torch.framework import torch
 
-_NUMPY_TYPES: Final = frozenset(
-    getattr(torch, name)
-    for name in (
-        "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
-        "float16", "float32", "float64", "complex64", "complex128",
-    )
-    if hasattr(torch, name)
-)  # fmt: skip
-
-_INTEGERS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_NUMPY_TYPES: Final = frozenset(getattr(torch, name) for name in NUMPY_NAMES if hasattr(torch, name))
 
 
 def host_values(tensor: Any) -> Array:
@@ -51,7 +42,8 @@ def exact_copy(tensor: Any) -> Any:
     if plain.dtype in _NUMPY_TYPES:
         return plain.numpy()
     name = str(plain.dtype).removeprefix("torch.")
-    return bits(name, plain.contiguous().view(_INTEGERS[plain.itemsize]).numpy())
+    integers = getattr(torch, INTEGER_NAMES[plain.itemsize])
+    return bits(name, plain.contiguous().view(integers).numpy())
 
 
 def tensor_of(array: Array) -> Any:

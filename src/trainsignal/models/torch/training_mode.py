@@ -34,11 +34,20 @@ def in_mode(module: Any, *, is_training: bool) -> Generator[None]:
 
 @contextlib.contextmanager
 def with_buffers_as_before(module: Any) -> Generator[None]:
-    """Put the numbers in a module's buffers, such as running averages, back after the `with` block."""
-    before = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    """Give a module its buffers, such as running averages, back with their numbers, after the `with` block.
+
+    Those too that a forward pass has replaced, by `self.seen = self.seen + 1`.
+    """
+    before = [
+        (one, name, buffer, buffer.clone())
+        for one in module.modules()
+        for name, buffer in one.named_buffers(recurse=False, remove_duplicate=False)
+    ]
     try:
         yield
     finally:
         with torch.no_grad():
-            for buffer, numbers in before:
+            for one, name, buffer, numbers in before:
+                if getattr(one, name) is not buffer:
+                    setattr(one, name, buffer)
                 buffer.copy_(numbers)
