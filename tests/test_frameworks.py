@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from trainsignal import Callbacks, SaveBestStateCallback, TrainCostCallback
-from trainsignal.errors import MissingAbilityError, MissingPackageError
-from trainsignal.frameworks import device_costs_of, wrapper_hint
+from trainsignal.errors import ConfigurationError, MissingAbilityError, MissingPackageError
+from trainsignal.frameworks import check_wrapper, device_costs_of, wrapper_hint
+from trainsignal.loop_driver import LoopDriver
 
 Install = Callable[[Mapping[str, Any]], None]
 
@@ -143,3 +144,36 @@ def test_cost_that_is_a_tensor_is_kept_as_one() -> None:
                 run.cost = torch.tensor(cost, requires_grad=True)
     assert late == [True] * 3
     assert callbacks.callback_data["cost/train"][:].tolist() == [1.0, 2.0, 3.0]
+
+
+# -- wrappers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("framework, refused", [("torch", False), ("keras", True)])
+def test_a_wrapper_for_another_framework_is_refused(framework: str, refused: bool) -> None:
+    model = importlib.import_module("trainsignal.models.torch").TorchModel(torch.nn.Linear(1, 1))
+    if not refused:
+        check_wrapper(model, framework)
+        return
+    with pytest.raises(
+        ConfigurationError,
+        match=r"given a TorchModel, which stands for models of torch.*trainsignal\.models\.keras",
+    ):
+        check_wrapper(model, framework)
+
+
+def test_what_is_no_wrapper_of_ours_passes() -> None:
+    check_wrapper(object(), "torch")
+    check_wrapper(torch.nn.Linear(1, 1), "keras")
+
+
+def test_a_loop_refuses_the_wrapper_of_another_framework_before_anything_is_published() -> None:
+    callbacks = Callbacks(
+        importlib.import_module("trainsignal.models.torch").TorchModel(torch.nn.Linear(1, 1))
+    )
+    driver = LoopDriver(callbacks, "keras")
+
+    with pytest.raises(ConfigurationError, match="stands for models of torch"):
+        driver.begin(1)
+
+    assert not callbacks.run.has_begun

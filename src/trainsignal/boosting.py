@@ -5,6 +5,7 @@ A boosting round is an epoch without minibatches.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -13,6 +14,8 @@ from trainsignal import keys
 from trainsignal.container import Callbacks
 from trainsignal.errors import ConfigurationError, WiringError, did_you_mean
 from trainsignal.loop_driver import LoopDriver
+
+_logger = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -55,18 +58,20 @@ class Result:
 class BoostingRun:
     """Drives a `Callbacks` object from the rounds of a booster."""
 
-    def __init__(self, callbacks: Callbacks, adapter: str) -> None:
+    def __init__(self, callbacks: Callbacks, adapter: str, framework: str) -> None:
         """Store what is driven.
 
         Args:
             callbacks: the callbacks.
             adapter: name of the adapter's class, for messages.
+            framework: name of the file in `models/` whose wrapper fits.
 
         Raises:
             TypeError: `callbacks` is no `Callbacks` object.
         """
-        self._driver = LoopDriver(callbacks)
+        self._driver = LoopDriver(callbacks, framework)
         self._adapter = adapter
+        self._has_warned = False
         self._unchecked_loss: str | None = None
 
     def begin(self, booster: Any, rounds: int | None, loss: str | None) -> None:
@@ -105,6 +110,21 @@ class BoostingRun:
         self._driver.begin_epoch()
         return True
 
+    def begin_round_if_announced(self) -> bool:
+        """Begin the next round, if it was announced; return whether to boost, unannounced rounds too.
+
+        For libraries that do not tell how many rounds there are: what a user said of them may be wrong.
+        """
+        if self.was_asked_to_stop():
+            return False
+        if not self.begin_round() and not self._has_warned:
+            self._has_warned = True
+            _logger.warning(
+                "there are more rounds than epochs=%d said: callbacks do not hear of them",
+                self._driver.run.total_epochs,
+            )
+        return True
+
     @property
     def is_in_round(self) -> bool:
         """Whether a round has begun and not ended."""
@@ -133,6 +153,11 @@ class BoostingRun:
     def should_stop(self) -> bool:
         """Return whether there is to be no other round."""
         return self._driver.should_stop("epoch")
+
+    def was_asked_to_stop(self) -> bool:
+        """Return whether somebody voted to stop, or a resumed run is complete."""
+        run = self._driver.run
+        return run.should_stop("epoch") or (run.is_resumed and self.should_stop())
 
     def end(self, booster: Any) -> None:
         """End the run, with a model that stands for `booster`."""

@@ -11,9 +11,10 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType, ModuleType
-from typing import Final
+from typing import Final, NoReturn
 
 from trainsignal.abilities import DeviceCosts
+from trainsignal.errors import ConfigurationError
 
 
 def device_costs_of(value: object) -> DeviceCosts | None:
@@ -41,6 +42,38 @@ def wrapper_hint(model: object) -> str:
         if hint is not None:
             return f" Wrap the {type(model).__name__}: {hint}"
     return ""
+
+
+def check_wrapper(model: object, framework: str) -> None:
+    """Refuse one of our wrappers where it is for models of another framework than the one that trains.
+
+    Args:
+        model: what was given to `Callbacks`; anything but our wrappers passes.
+        framework: name of the file in `models/` whose wrapper fits.
+
+    Raises:
+        ConfigurationError: it is such a wrapper.
+    """
+    package, _, inside = type(model).__module__.partition("trainsignal.models.")
+    found = inside.partition(".")[0]
+    if not package and found not in ("", framework):
+        raise ConfigurationError(
+            f"Callbacks was given a {type(model).__name__}, which stands for models of {found}, and this "
+            f"loop trains others: take the wrapper in trainsignal.models.{framework}, or give it the model "
+            "itself"
+        )
+
+
+def refuse_two_checkpoints(theirs: str, option: str) -> NoReturn:
+    """Say that `theirs`, which `option` gives, is a checkpoint to go on from beside ours.
+
+    Raises:
+        ConfigurationError: always.
+    """
+    raise ConfigurationError(
+        f"the run goes on from our checkpoint and from {theirs}: leave out either Callbacks(resume=...) "
+        f"or {option}"
+    )
 
 
 def _models_for(value: object) -> Iterator[ModuleType]:

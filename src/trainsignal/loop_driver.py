@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from trainsignal import keys
 from trainsignal.abilities import CanFinish
 from trainsignal.container import Callbacks
+from trainsignal.errors import ConfigurationError
+from trainsignal.frameworks import check_wrapper
 from trainsignal.preflight import check_is_callback
 from trainsignal.reported import ReportedCallback
 from trainsignal.run import TrainingRun
 from trainsignal.run_link import Boundary
 
 _logger = logging.getLogger(__name__)
+
+_NOTHING_TOLD: Final[Mapping[str, bool]] = MappingProxyType({})
 
 
 class LoopDriver:
@@ -30,8 +35,12 @@ class LoopDriver:
         run: its run.
     """
 
-    def __init__(self, callbacks: Callbacks) -> None:
+    def __init__(self, callbacks: Callbacks, framework: str | None = None) -> None:
         """Store what is driven.
+
+        Args:
+            callbacks: what is driven.
+            framework: name of the file in `models/` whose wrapper fits; None: any does.
 
         Raises:
             TypeError: it is no `Callbacks` object.
@@ -40,6 +49,7 @@ class LoopDriver:
             raise TypeError(f"{callbacks!r} is no Callbacks object: pass trainsignal.Callbacks(model, ...)")
         self.callbacks = callbacks
         self.run: TrainingRun = callbacks.run
+        self._framework = framework
         self._cost = callbacks.run.minibatch_cost
         self._begun = callbacks.run.minibatch_begin
         self._ended = callbacks.run.minibatch_end
@@ -51,6 +61,33 @@ class LoopDriver:
     def model(self) -> Any:
         """The object that was given to `Callbacks`."""
         return self.callbacks.run.model
+
+    def given_model(self, kind: type, attribute: str) -> Any:
+        """Return what was given to `Callbacks`, of the framework's `kind`, or a wrapper has in `attribute`.
+
+        None where neither is of that kind.
+        """
+        inner = self.model if isinstance(self.model, kind) else getattr(self.model, attribute, None)
+        return inner if isinstance(inner, kind) else None
+
+    def check_is_trained(self, trained: Any, kind: type, attribute: str, advice: str) -> None:
+        """Refuse callbacks that would look at another model than the one that is trained.
+
+        Args:
+            trained: the framework's own model that it trains.
+            kind: as in `given_model`.
+            attribute: as in `given_model`.
+            advice: how to make `Callbacks` with that model, for the message.
+
+        Raises:
+            ConfigurationError: another one was given.
+        """
+        given = self.given_model(kind, attribute)
+        if given is not None and given is not trained:
+            raise ConfigurationError(
+                f"Callbacks was given another model, a {type(given).__name__}, than the "
+                f"{type(trained).__name__} that is trained: {advice}"
+            )
 
     def begin(self, epochs: int | None, minibatches: int | None = None, *, loss: str | None = None) -> None:
         """Begin the run.
@@ -65,6 +102,8 @@ class LoopDriver:
             TrainSignalError: what is wrong with the wiring, the files or the model.
         """
         if not self.run.has_begun:  # else the container refuses
+            if self._framework is not None:
+                check_wrapper(self.model, self._framework)
             self._add_reported(loss)
             if isinstance(self.model, CanFinish):
                 self.model.finished = False
@@ -125,7 +164,9 @@ class LoopDriver:
             self.callbacks.on_minibatch_end(run.epoch, minibatch)
         return bool(run.votes) and run.should_stop()
 
-    def report(self, values: Mapping[str, object], *, higher_is_better: Mapping[str, bool] = {}) -> None:
+    def report(
+        self, values: Mapping[str, object], *, higher_is_better: Mapping[str, bool] = _NOTHING_TOLD
+    ) -> None:
         """Note the framework's own metrics of the current epoch, or between two of the next, for its end.
 
         Args:

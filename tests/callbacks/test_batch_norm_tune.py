@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import neon_reference
+from tests.support.pairs import PairModel
 from tests.support.runs import fit, quiet, tiny_model, tiny_set
 from trainsignal import BatchNormTuneCallback, LossCallback
 from trainsignal.errors import ConfigurationError, DataError, MissingAbilityError
@@ -279,6 +280,33 @@ def test_model_that_shows_no_layers_is_refused_before_the_run() -> None:
 def test_set_without_minibatches_is_refused() -> None:
     with pytest.raises(DataError, match="Batches yielded no minibatch to tune on"):
         tune(Fake(Layer()), Batches([], ndata=1))
+
+
+class Tuned(PairModel):
+    """A model of a framework that tells of its inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = Container(Layer())
+
+    def fprop(self, x: Any, inference: bool = False) -> Any:
+        raise AssertionError
+
+    def batch_statistics(self, inputs: Any) -> Any:
+        raise AssertionError
+
+    def set_batch_statistics(self, statistics: Any) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("model", [Fake(Layer()), Tuned()], ids=["of neon's layout", "of pairs"])
+def test_set_that_yields_no_pairs_is_refused(model: Any) -> None:
+    class Triples(Batches):
+        def __iter__(self) -> Iterator[Any]:
+            return ((one, None, None) for one in self.minibatches)
+
+    with pytest.raises(DataError, match=r"Triples yielded a tuple of 3: .* pairs \(inputs, targets\)"):
+        tune(model, Triples([np.ones((2, 1))], ndata=1))
 
 
 def test_missing_set_is_refused() -> None:

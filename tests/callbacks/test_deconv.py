@@ -240,6 +240,17 @@ def test_set_without_minibatches_is_refused_before_the_run() -> None:
         callbacks.on_train_begin(1)
 
 
+def test_set_that_yields_no_pairs_is_refused_before_the_run() -> None:
+    class Triples(Images):
+        def __iter__(self) -> Iterator[Any]:
+            return ((*one, None) for one in super().__iter__())
+
+    callbacks = quiet(one_filter([[1]], (1, 1, 1)))
+    callbacks.add_callback(DeconvCallback(None, Triples([[[1.0]]], 1)))
+    with pytest.raises(DataError, match=r"Triples yielded a tuple of 3: .* pairs \(inputs, targets\)"):
+        callbacks.on_train_begin(1)
+
+
 def test_model_that_cannot_project_back_is_refused_before_the_run() -> None:
     callbacks = quiet()
     callbacks.add_callback(DeconvCallback(None, tiny_set()))

@@ -84,3 +84,13 @@ def test_first_inputs_are_as_the_data_set_has_them() -> None:
 def test_a_set_without_minibatches_has_no_first() -> None:
     with pytest.raises(DataError, match="valid_set: list yielded no minibatch to search"):
         first_inputs(OfPairs(), [], "valid_set")
+
+
+@pytest.mark.parametrize("model", [OfPairs(), object()], ids=["of pairs", "of neon's layout"])
+def test_a_set_that_yields_no_pairs_is_refused(model: Any) -> None:
+    triples = [(SAMPLES, None, None)]
+
+    with pytest.raises(DataError, match=r"list yielded a tuple of 3: .* pairs \(inputs, targets\)"):
+        first_inputs(model, triples, "valid_set")
+    with pytest.raises(DataError, match=r"list yielded a tuple of 3: .* pairs \(inputs, targets\)"):
+        list(column_inputs(model, triples))

@@ -67,6 +67,31 @@ def test_function_may_give_several_values() -> None:
     np.testing.assert_allclose(value_of(RAGGED, extremes), [(3 * 2 + 10) / 4, (3 * 6 + 10) / 4])
 
 
+@pytest.mark.parametrize("metric", [None, mean_output], ids=["loss", "function"])
+def test_values_stay_on_their_device_until_the_end_of_the_pass(metric: Any) -> None:
+    journal: list[str] = []
+
+    class OnDevice(FrameworkTensor):
+        def item(self) -> float:
+            journal.append("brought")
+            return super().item()
+
+    class Journalist(PairModelWithLoss):
+        def predict(self, inputs: Any) -> Any:
+            journal.append("shown")
+            return super().predict(inputs)
+
+        def loss(self, outputs: Any, targets: Any) -> Any:
+            return OnDevice(super().loss(outputs, targets).values)
+
+        def to_host(self, value: Any) -> Any:
+            journal.append("brought")
+            return super().to_host(value)
+
+    measured(RAGGED, metric, model=Journalist())[0].result()
+    assert journal == ["shown", "shown", "brought", "brought"]
+
+
 def test_metric_that_gathers_is_asked_once_and_left_as_it_was() -> None:
     metric = Gathering()
     metric.largest = 99.0
@@ -155,7 +180,12 @@ def test_loss_that_is_not_one_number_is_refused(loss: Any, message: str) -> None
     (np.zeros((4, 2)), 4),
     (np.float32(3.0), 1),
     (FrameworkTensor(3.0), 1),
-], ids=["tensor", "list", "two tensors", "nested dict", "dict", "array", "number", "0-d tensor"])  # fmt: skip
+    ([np.float32(3.0), np.float32(1.0), np.float32(2.0)], 3),
+    ((FrameworkTensor(3.0), FrameworkTensor(1.0)), 2),
+], ids=[
+    "tensor", "list", "two tensors", "nested dict", "dict", "array", "number", "0-d tensor", "numbers",
+    "0-d tensors",
+])  # fmt: skip
 def test_samples_are_counted_by_the_first_axis_of_the_targets(targets: Any, samples: int) -> None:
     model = PairModel()
     with model.evaluating():
@@ -175,6 +205,11 @@ def test_targets_without_a_length_are_refused(targets: Any) -> None:
         DataError, match=f"the targets of a minibatch are a {type(targets).__name__}: expected"
     ):
         value_of([(FrameworkTensor([1.0]), targets)], None)
+
+
+def test_targets_in_an_empty_dict_are_refused() -> None:
+    with pytest.raises(DataError, match="the targets of a minibatch are an empty dict: expected"):
+        value_of([(FrameworkTensor([1.0]), {})], None)
 
 
 @pytest.mark.parametrize("item, words", [

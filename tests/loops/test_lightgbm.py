@@ -234,6 +234,21 @@ def test_lightgbms_early_stopping_tells_the_best_round_of_a_complete_training_to
     assert callbacks.run.exit_reason == "completed"
 
 
+def test_a_vote_in_the_round_that_early_stopping_ends_makes_that_round_the_best() -> None:
+    patience = 2
+    with quiet() as callbacks:
+        train(*LightGBMLoop(callbacks), lightgbm.early_stopping(patience, verbose=False), rounds=300)
+    last = callbacks.run.epochs_complete - 1
+    callbacks = quiet()
+    callbacks.bus.subscribe("epoch_end", lambda: callbacks.stop("enough"), at=[last])
+
+    booster, _ = train(*LightGBMLoop(callbacks), lightgbm.early_stopping(patience, verbose=False), rounds=300)
+
+    assert booster.best_iteration == booster.current_iteration() == last + 1
+    assert callbacks.run.exit_reason == "stopped"
+    assert [vote.reason for vote in callbacks.run.votes] == ["enough"]
+
+
 def test_an_epoch_begins_after_the_parameters_of_its_round_are_set() -> None:
     model = LightGBMModel()
     callbacks, rates = quiet(model), []

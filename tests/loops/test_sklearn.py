@@ -296,11 +296,11 @@ def saga() -> LogisticRegression:
         (saga(), "solver='saga'"),
         (
             LogisticRegression().set_callbacks(SklearnLoop(quiet(SklearnModel(LogisticRegression())))),
-            "another LogisticRegression than the LogisticRegression that is fitted",
+            "another model, a LogisticRegression, than the LogisticRegression that is trained: .* be a clone",
         ),
         (
             LogisticRegression().set_callbacks(SklearnLoop(quiet(LogisticRegression()))),
-            "another LogisticRegression than the LogisticRegression that is fitted",
+            "another model, a LogisticRegression, than the LogisticRegression that is trained: .* be a clone",
         ),
     ],
     ids=["pipeline", "search", "one step", "solver", "wrapped clone", "clone"],

@@ -64,12 +64,22 @@ def test_evaluation_results_become_series_under_the_names_that_xgboost_prints() 
 
 @pytest.mark.parametrize(
     ("metric", "direction"),
-    [("rmse", "min"), ("poisson-nloglik", "min"), ("ndcg@5-", "max"), ("map@3", "max"), ("auc", "max")],
+    [
+        ("rmse", "min"),
+        ("poisson-nloglik", "min"),
+        ("auc", "max"),
+        ("map@3", "max"),
+        ("ndcg@5-", "max"),
+        ("ndcg-", "max"),
+        ("map-", "max"),
+    ],
 )
 def test_the_direction_of_xgboosts_own_metrics_is_told(metric: str, direction: str) -> None:
     callbacks = quiet()
     labels = (TARGETS > 100).astype(int)
-    data = xgboost.DMatrix(INPUTS, labels, group=[len(labels)] if "@" in metric else None)
+    data = xgboost.DMatrix(
+        INPUTS, labels, group=[len(labels)] if metric.startswith(("map", "ndcg")) else None
+    )
     with callbacks:
         xgboost.train(
             {"eval_metric": metric, "nthread": 1}, data, 1, evals=[(data, "a")], verbose_eval=False,
@@ -87,6 +97,28 @@ def test_the_direction_of_a_metric_of_the_users_is_not_guessed() -> None:
     series = callbacks.callback_data["metrics/valid-auc_own"]
     assert keys.DIRECTION not in series.attrs
     assert series[:].tolist() == [0.5] * 4
+
+
+def test_the_user_may_tell_the_direction_of_a_metric_even_of_one_that_has_a_name_of_xgboosts() -> None:
+    callbacks = quiet()
+    loop = XGBoostLoop(callbacks, higher_is_better={"error": True})
+    with callbacks:
+        train(loop, custom_metric=lambda outputs, data: ("error", 0.5))
+
+    metrics = callbacks.callback_data["metrics"]
+    assert metrics["valid-error"].attrs[keys.DIRECTION] == "max"
+    assert metrics["valid-rmse"].attrs[keys.DIRECTION] == "min"
+
+
+def test_a_loss_that_is_reported_no_more_leaves_rounds_without_one() -> None:
+    callbacks = quiet()
+
+    _, record = train(XGBoostLoop(callbacks, epochs=4, loss="valid-rmse"), Stops(before=1))
+
+    expected = [record["valid"]["rmse"][0], np.nan, np.nan, np.nan]
+    np.testing.assert_allclose(callbacks.callback_data[keys.LOSS][:], expected, rtol=1e-6)
+    assert callbacks.run.epochs_complete == 2
+    assert callbacks.run.exit_reason == "stopped"
 
 
 def test_the_result_that_is_named_as_loss_becomes_the_loss() -> None:
@@ -378,3 +410,21 @@ def test_a_run_may_begin_from_the_rounds_of_a_checkpoint(tmp_path: Path) -> None
     continued, _ = train(rounds=2, xgb_model=before)
     assert booster.save_raw() == continued.save_raw()
     assert callbacks.run.epochs_complete == 2
+
+
+def test_rounds_beyond_those_that_were_announced_are_trained_and_warned_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    callbacks = quiet(object())
+    callbacks.callbacks = []
+    heard = Sentence(callbacks)
+    data = xgboost.DMatrix(np.arange(8.0).reshape(-1, 1), label=np.arange(8.0))
+
+    with callbacks:
+        booster = xgboost.train({}, data, num_boost_round=4, callbacks=[XGBoostLoop(callbacks, epochs=2)])
+
+    assert booster.num_boosted_rounds() == 4
+    assert heard.text == "TEeEetC"
+    assert [one.getMessage() for one in caplog.records] == [
+        "there are more rounds than epochs=2 said: callbacks do not hear of them"
+    ]

@@ -44,3 +44,16 @@ def expected_costs(minibatches: int, epochs: int) -> npt.NDArray[np.float64]:
             weights, cost = descend(weights, x.astype(np.float64), y.astype(np.float64))
             costs.append(cost)
     return np.array(costs)
+
+
+def expected_losses(
+    minibatches: int, epochs: int, held_out: list[tuple[Floats, Floats]]
+) -> npt.NDArray[np.float64]:
+    """Return the mean squared error over all of `held_out` after each epoch, from weights of zero on."""
+    x, y = (np.concatenate(one).astype(np.float64) for one in zip(*held_out, strict=True))
+    weights, losses = np.zeros((FEATURES, 1)), []
+    for _ in range(epochs):
+        for inputs, targets in batches(minibatches):
+            weights, _ = descend(weights, inputs.astype(np.float64), targets.astype(np.float64))
+        losses.append(float(np.mean((x @ weights - y) ** 2)))
+    return np.array(losses)

@@ -75,10 +75,12 @@ class Subject:
         new_model: makes what is given to `Callbacks`; it can be saved and loaded.
         train: trains the linear problem (see `tests.support.linear_problem`) as the plan says.
         has_minibatches: False where an epoch has none: a boosting round. The problem may be another then.
+        has_loss: whether the model is a wrapper that computes the mean squared error of pairs.
         needs_guard: whether the loop tells nobody that it raised: `with callbacks:` is to be around it.
         stops_within_epochs: whether a vote can end an epoch before its last minibatch.
         runs_without_length: whether it runs also where nobody knows the length of an epoch.
         refuses_empty: what the framework itself raises where an epoch has no minibatch; None: it runs.
+        heard_of_empty: what is published of three such epochs, as `tests.support.runs.Sentence` writes it.
         is_interrupted_by: what comes out of the framework after Ctrl-C.
         warns: how messages begin with which the framework warns of itself or of so small a problem.
     """
@@ -87,10 +89,12 @@ class Subject:
     new_model: Callable[[], Any]
     train: Callable[[Callbacks, Plan], None]
     has_minibatches: bool = True
+    has_loss: bool = True
     needs_guard: bool = False
     stops_within_epochs: bool = True
     runs_without_length: bool = True
     refuses_empty: type[BaseException] | None = None
+    heard_of_empty: str = "TEeEeEetC"
     is_interrupted_by: type[BaseException] = KeyboardInterrupt
     warns: tuple[str, ...] = ()
 

@@ -28,6 +28,7 @@ from trainsignal.evaluation import (
     host_array,
 )
 from trainsignal.evaluation.inputs import reading
+from trainsignal.evaluation.pairs import pairs
 from trainsignal.frequency import Frequency
 from trainsignal.shared_data import SharedData
 
@@ -92,7 +93,7 @@ class BatchNormTuneCallback(Callback):
         """Tune a model that tells what its layers see."""
         populations: defaultdict[int, _Population] = defaultdict(_Population)
         with reading(model, self.tune_set):
-            for x, _ in self.tune_set:
+            for x, _ in pairs(self.tune_set):
                 for index, (count, mean, variance) in model.batch_statistics(x):
                     populations[index].add(count, mean, variance)
         if not populations:
@@ -108,7 +109,7 @@ class BatchNormTuneCallback(Callback):
         """Feed the set to the model; return what each layer saw."""
         populations = [_Population() for _ in layers]
         samples = 0
-        for x, _ in self.tune_set:
+        for x, _ in pairs(self.tune_set):
             if samples >= self.tune_set.ndata:
                 break
             counted = _cut(x, self.tune_set.ndata - samples)

@@ -10,6 +10,7 @@ from typing import Any
 from trainsignal.abilities import EvaluatesPairs
 from trainsignal.errors import DataError
 from trainsignal.evaluation.minibatches import from_first_sample
+from trainsignal.evaluation.pairs import pairs
 
 
 @contextlib.contextmanager
@@ -27,10 +28,10 @@ def first_inputs(model: Any, dataset: Any, name: str) -> Any:
     """Return the inputs of the first minibatch, as the data set has them; `name` is for the message.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or it is no pair (inputs, targets).
     """
     with reading(model, dataset):
-        first = next(iter(dataset), None)
+        first = next(pairs(dataset), None)
     if first is None:
         raise DataError(f"{name}: {type(dataset).__name__} yielded no minibatch to search")
     return first[0]
@@ -49,10 +50,13 @@ def column_inputs(model: Any, dataset: Any) -> Iterator[tuple[Any, int, int]]:
 
     Called inside `reading`. A data set with neon's layout tells its size in samples; of another all columns
     are samples, and minibatches are counted where it does not tell how many it has.
+
+    Raises:
+        DataError: it yields something else than pairs (inputs, targets).
     """
     is_of_pairs = isinstance(model, EvaluatesPairs)
     in_all = _length(dataset) if is_of_pairs else 0
-    for minibatch, (inputs, _) in enumerate(dataset):
+    for minibatch, (inputs, _) in enumerate(pairs(dataset)):
         x = as_columns(model, inputs)
         width = int(x.shape[1])
         if is_of_pairs:

@@ -18,6 +18,23 @@ from trainsignal.evaluation.contents import is_nested
 from trainsignal.evaluation.minibatches import Minibatch
 
 
+def pairs(dataset: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the minibatches (inputs, targets) of a data set.
+
+    Raises:
+        DataError: it yields something else.
+    """
+    for item in dataset:
+        if not is_nested(item) or len(item) != 2:
+            size = f" of {len(item)}" if hasattr(item, "__len__") else ""
+            raise DataError(
+                f"{type(dataset).__name__} yielded a {type(item).__name__}{size}: an evaluation set yields "
+                "pairs (inputs, targets). Wrap it in an iterable that does."
+            )
+        inputs, targets = item
+        yield inputs, targets
+
+
 def pair_minibatches(model: EvaluatesPairs, dataset: Iterable[Any]) -> Iterator[Minibatch]:
     """Yield outputs and targets of a data set, minibatch for minibatch.
 
@@ -29,14 +46,7 @@ def pair_minibatches(model: EvaluatesPairs, dataset: Iterable[Any]) -> Iterator[
         DataError: it yields something else, or nothing.
     """
     is_empty = True
-    for item in dataset:
-        if not is_nested(item) or len(item) != 2:
-            size = f" of {len(item)}" if hasattr(item, "__len__") else ""
-            raise DataError(
-                f"{type(dataset).__name__} yielded a {type(item).__name__}{size}: an evaluation set yields "
-                "pairs (inputs, targets). Wrap it in an iterable that does."
-            )
-        inputs, targets = item
+    for inputs, targets in pairs(dataset):
         samples = _samples(targets)
         if not samples:  # a mean over nothing is NaN
             continue
@@ -103,8 +113,7 @@ class PairMetricTally:
         self._to_host = model.to_host
         self._placed: Callable[[Any], Any] = model.placed if isinstance(model, PlacesValues) else _as_it_is
         self._metric = metric
-        self._sums: Any = 0.0
-        self._samples = 0
+        self._values: list[tuple[Any, int]] = []
         self._is_copy = hasattr(metric, "update") and hasattr(metric, "compute")
         self._is_keras = hasattr(metric, "update_state") and hasattr(metric, "result")
         if self._is_copy:
@@ -121,8 +130,7 @@ class PairMetricTally:
         elif self._is_keras:
             self._metric.update_state(targets, outputs)
         else:
-            self._sums = self._sums + self._numbers(self._metric(outputs, targets)) * minibatch.samples
-        self._samples += minibatch.samples
+            self._values.append((self._metric(outputs, targets), minibatch.samples))
 
     def value(self) -> Array:
         """Return (values,) float32."""
@@ -132,7 +140,8 @@ class PairMetricTally:
             values = self._numbers(self._metric.result())
             self._metric.reset_state()
             return values.astype(np.float32)
-        return np.asarray(self._sums / self._samples, np.float32)
+        total: Any = sum(self._numbers(value) * samples for value, samples in self._values)
+        return np.asarray(total / sum(samples for _, samples in self._values), np.float32)
 
     def _numbers(self, value: Any) -> Array:
         """Return (values,) float64 of a number, an array or a dict of them."""
@@ -161,17 +170,25 @@ def _samples(targets: Any) -> int:
         DataError: there is none.
     """
     if isinstance(targets, Mapping):
-        return _samples(next(iter(cast("Mapping[str, Any]", targets).values())))
-    if is_nested(targets) and targets and hasattr(targets[0], "shape"):
+        arrays = list(cast("Mapping[str, Any]", targets).values())
+        if not arrays:
+            raise _no_samples("an empty dict")
+        return _samples(arrays[0])
+    # a list of numbers, also NumPy's or those in tensors, has a sample in each
+    if is_nested(targets) and targets and getattr(targets[0], "shape", ()):
         return _samples(targets[0])
     if not getattr(targets, "shape", (1,)):  # of a sample alone
         return 1
     if not hasattr(targets, "__len__"):
-        raise DataError(
-            f"the targets of a minibatch are a {type(targets).__name__}: expected an array, or several, with "
-            "the samples in the first axis"
-        )
+        raise _no_samples(f"a {type(targets).__name__}")
     return len(targets)
+
+
+def _no_samples(what: str) -> DataError:
+    return DataError(
+        f"the targets of a minibatch are {what}: expected an array, or several, with the samples in the "
+        "first axis"
+    )
 
 
 def _as_it_is(value: Any) -> Any:

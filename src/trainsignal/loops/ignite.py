@@ -11,6 +11,7 @@ from typing import Any, Self, cast
 from trainsignal.container import Callbacks
 from trainsignal.errors import ConfigurationError, RunStateError
 from trainsignal.extras import require
+from trainsignal.frameworks import refuse_two_checkpoints
 from trainsignal.loop_driver import LoopDriver
 
 _USER = "trainsignal.loops.ignite"
@@ -70,7 +71,7 @@ class IgniteLoop:
         loss: str | None = None,
         output_transform: Callable[[Any], object] = loss_of,
     ) -> None:
-        self._driver = LoopDriver(callbacks)
+        self._driver = LoopDriver(callbacks, "torch")
         self._loss = loss
         self._output_transform = output_transform
         self._trainer: Any = None
@@ -139,9 +140,8 @@ class IgniteLoop:
         self._driver.begin(epochs, length, loss=self._loss)
         if run.is_resumed:
             if state.epoch or state.iteration:
-                raise ConfigurationError(
-                    f"the run goes on from our checkpoint and from the engine's state, epoch {state.epoch}: "
-                    "leave out either Callbacks(resume=...) or what was loaded into the engine"
+                refuse_two_checkpoints(
+                    f"the engine's state, epoch {state.epoch}", "what was loaded into the engine"
                 )
             self._is_fed = run.feed.is_used
             state.epoch, state.iteration = run.epochs_complete, run.epochs_complete * (length or 0)

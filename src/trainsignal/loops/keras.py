@@ -50,7 +50,7 @@ class KerasLoop(keras.callbacks.Callback):  # type: ignore[misc]  # untyped fram
             loss: name in `logs` of the value that is the loss of the evaluation set, for "cost/loss".
         """
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  # untyped framework
-        self._driver = LoopDriver(callbacks)
+        self._driver = LoopDriver(callbacks, "keras")
         self._loss = loss
         self._trained: Any = None
         self._cost = _MinibatchCost(lambda: 0.0)

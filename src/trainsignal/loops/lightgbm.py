@@ -19,7 +19,11 @@ lightgbm: Any = require("lightgbm", extra="lightgbm", user="trainsignal.loops.li
 _logger = logging.getLogger(__name__)
 
 _STOP_ORDER: Final = 25
-"""After LightGBM's `record_evaluation` (20), before its `early_stopping` (30), which knows a better round."""
+"""After LightGBM's `record_evaluation` (20), and before its `early_stopping` (30).
+
+So the run ends by itself although that one raises in the last round; and the best round of a training that a
+vote ends is its last, as what callbacks have put back then has no more rounds.
+"""
 
 _MAXIMIZED_IN_SILENCE: Final = "r2"
 """LightGBM 4.7 tells of this metric of its own that lower is better, as of all that it has no word for."""
@@ -79,7 +83,7 @@ class LightGBMLoop:
         Raises:
             TypeError: `callbacks` is no `Callbacks` object.
         """
-        self._run = BoostingRun(callbacks, type(self).__name__)
+        self._run = BoostingRun(callbacks, type(self).__name__, "lightgbm")
         self._loss = loss
 
     def __iter__(self) -> Iterator[Part]:

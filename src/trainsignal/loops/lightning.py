@@ -12,6 +12,7 @@ from trainsignal.abilities import TakesOptimizers
 from trainsignal.container import Callbacks
 from trainsignal.errors import ConfigurationError
 from trainsignal.extras import require
+from trainsignal.frameworks import refuse_two_checkpoints
 from trainsignal.loop_driver import LoopDriver
 
 _USER = "trainsignal.loops.lightning"
@@ -48,7 +49,7 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
     """
 
     def __init__(self, callbacks: Callbacks, loss: str | None = None) -> None:
-        self._driver = LoopDriver(callbacks)
+        self._driver = LoopDriver(callbacks, "torch")
         self._loss = loss
         self._last = _LastAtEpochEnd(self._end_epoch)
         self._seen: Mapping[str, Any] = {}
@@ -68,10 +69,7 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
         self._begin(trainer, pl_module)
         run = self._driver.run
         if run.is_resumed and trainer.ckpt_path is not None:
-            raise ConfigurationError(
-                f"the run goes on from our checkpoint and from the trainer's, {str(trainer.ckpt_path)!r}: "
-                "leave out either Callbacks(resume=...) or fit(ckpt_path=...)"
-            )
+            refuse_two_checkpoints(f"the trainer's, {str(trainer.ckpt_path)!r}", "fit(ckpt_path=...)")
         if run.is_resumed:
             self._is_fed = run.feed.is_used
             _go_to_epoch(trainer, run.epochs_complete)
@@ -132,7 +130,7 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
                 "the trainer's strategy trains in copies of this process, where our Callbacks cannot be: use "
                 'strategy="ddp", which starts the script in each process'
             )
-        _check_model(driver.model, pl_module)
+        _check_is_part(driver.given_model(torch.nn.Module, "module"), pl_module)
         if isinstance(driver.model, TakesOptimizers):
             schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
             driver.model.take_optimizers(trainer.optimizers, schedulers)
@@ -184,10 +182,9 @@ class _LastAtEpochEnd(pytorch.callbacks.Checkpoint):  # type: ignore[misc]  # un
         self._end_epoch(trainer)
 
 
-def _check_model(model: Any, pl_module: Any) -> None:
-    """Refuse a model, or a wrapper of one, that has nothing to do with what is trained."""
-    module: Any = model if isinstance(model, torch.nn.Module) else getattr(model, "module", None)
-    if not isinstance(module, torch.nn.Module):
+def _check_is_part(module: Any, pl_module: Any) -> None:
+    """Refuse a module of which no parameter is trained; None: there is none."""
+    if module is None:
         return
     trained = {id(parameter) for parameter in pl_module.parameters()}
     given = [id(parameter) for parameter in module.parameters()]

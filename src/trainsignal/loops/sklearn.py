@@ -21,6 +21,11 @@ base: Any = require("sklearn.base", extra="sklearn", user=_USER, at_least="1.9")
 linear_model: Any = require("sklearn.linear_model", extra="sklearn", user=_USER)
 pipeline: Any = require("sklearn.pipeline", extra="sklearn", user=_USER)
 
+_ADVICE: Final = (
+    "the latter may be a clone; make Callbacks with the very estimator whose fit is called, "
+    "Callbacks(SklearnModel(estimator), ...)"
+)
+
 _ROOT, _ITERATION, _MINIBATCH = 0, 1, 2
 """Levels of the tasks of an estimator, counted from its `fit`."""
 
@@ -65,7 +70,7 @@ class SklearnLoop:
     """
 
     def __init__(self, callbacks: Callbacks, cost: Callable[[Any], object] | None = None) -> None:
-        self._driver = LoopDriver(callbacks)
+        self._driver = LoopDriver(callbacks, "sklearn")
         self._cost = cost
         self._fit: Any = None
         self._asked: Any = None
@@ -85,7 +90,7 @@ class SklearnLoop:
         model = self._driver.model
         self._model = model if isinstance(model, TakesFitted) else None
         _check_iterates(estimator, context)
-        _check_is_trained(model, estimator)
+        self._driver.check_is_trained(estimator, base.BaseEstimator, "estimator", _ADVICE)
         self._is_told_afterwards = isinstance(estimator, linear_model.LogisticRegression)
 
     def on_fit_task_begin(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> None:
@@ -207,14 +212,3 @@ def _check_iterates(estimator: Any, context: Any) -> None:
                 "without this callback, and set it for a fit with the best parameters"
             )
         parent = parent.parent
-
-
-def _check_is_trained(model: Any, estimator: Any) -> None:
-    """Refuse callbacks that would look at another estimator than the one that is trained."""
-    given = model if isinstance(model, base.BaseEstimator) else getattr(model, "estimator", None)
-    if isinstance(given, base.BaseEstimator) and given is not estimator:
-        raise ConfigurationError(
-            f"Callbacks was given another {type(given).__name__} than the {type(estimator).__name__} that is "
-            "fitted, which may be a clone: make Callbacks with the very estimator whose fit is called, "
-            "Callbacks(SklearnModel(estimator), ...)"
-        )

@@ -72,6 +72,7 @@ SUBJECT = Subject(
     train,
     needs_guard=True,
     refuses_empty=ValueError if keras.backend.backend() == "torch" else StopIteration,  # it looks for a shape
+    heard_of_empty="",
     warns=(
         "Your input ran out of data",  # at the end of each epoch of unknown length
         "__array__ implementation doesn't accept a copy",  # NumPy, of how Keras converts PyTorch's tensors

@@ -24,6 +24,9 @@ class LinearModule(LightningModule):  # type: ignore[misc]  # untyped framework
         self.linear = torch.nn.Linear(FEATURES, 1, bias=False)
         torch.nn.init.zeros_(self.linear.weight)
 
+    def forward(self, inputs: Any) -> Any:
+        return self.linear(inputs)
+
     def training_step(self, batch: Any, batch_idx: int) -> Any:
         inputs, targets = (torch.as_tensor(one) for one in batch)
         return torch.nn.functional.mse_loss(self.linear(inputs), targets)
@@ -53,6 +56,7 @@ SUBJECT = Subject(
     "Lightning",
     new_model,
     train,
+    heard_of_empty="TtC",  # it trains no epoch
     is_interrupted_by=SystemExit,
     warns=(
         "`isinstance.treespec, LeafSpec.` is deprecated",  # of PyTorch, at Lightning itself

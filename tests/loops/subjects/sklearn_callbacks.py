@@ -42,4 +42,6 @@ def train(callbacks: Callbacks, plan: Plan) -> None:
     estimator.fit(inputs, targets[:, 0] > 0)
 
 
-SUBJECT = Subject("sklearn", new_model, train, has_minibatches=False, warns=("lbfgs failed to converge",))
+SUBJECT = Subject(
+    "sklearn", new_model, train, has_minibatches=False, has_loss=False, warns=("lbfgs failed to converge",)
+)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from sklearn.metrics import mean_squared_error
+
 from tests.support.linear_problem import FEATURES
 from tests.support.loop_subjects import Plan, Subject
 from tests.support.sklearn_estimators import EpochRegressor
@@ -14,7 +16,7 @@ from trainsignal.models.sklearn import SklearnModel
 
 
 def new_model() -> SklearnModel:
-    return SklearnModel(EpochRegressor(features=FEATURES, warm_start=True))
+    return SklearnModel(EpochRegressor(features=FEATURES, warm_start=True), loss=mean_squared_error)
 
 
 def train(callbacks: Callbacks, plan: Plan) -> None:

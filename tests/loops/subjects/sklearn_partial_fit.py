@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sklearn.metrics import mean_squared_error
+
 from tests.support.linear_problem import FEATURES
 from tests.support.loop_subjects import Plan, Subject
 from tests.support.sklearn_estimators import BatchRegressor
@@ -10,7 +12,7 @@ from trainsignal.models.sklearn import SklearnModel
 
 
 def new_model() -> SklearnModel:
-    return SklearnModel(BatchRegressor(features=FEATURES))
+    return SklearnModel(BatchRegressor(features=FEATURES), loss=mean_squared_error)
 
 
 def train(callbacks: Callbacks, plan: Plan) -> None:

@@ -100,7 +100,10 @@ def trainer(plan: Plan, callbacks: list[Any], module: Any, folder: str | Path, *
 
 
 def new_model() -> TorchModel:
-    return TorchModel(LinearModule())
+    def loss(outputs: Any, targets: Any) -> Any:
+        return torch.nn.functional.mse_loss(outputs["logits"], targets)
+
+    return TorchModel(LinearModule(), loss=loss)
 
 
 def train(callbacks: Callbacks, plan: Plan) -> None:
@@ -111,4 +114,6 @@ def train(callbacks: Callbacks, plan: Plan) -> None:
         trainer(plan, [TransformersLoop(callbacks)], callbacks.model().module, folder, **options).train()
 
 
-SUBJECT = Subject("transformers", new_model, train, needs_guard=True, refuses_empty=ValueError)
+SUBJECT = Subject(
+    "transformers", new_model, train, needs_guard=True, refuses_empty=ValueError, heard_of_empty="TEC"
+)

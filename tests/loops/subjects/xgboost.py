@@ -38,4 +38,4 @@ def train(callbacks: Callbacks, plan: Plan) -> None:
     )
 
 
-SUBJECT = Subject("xgboost", XGBoostModel, train, has_minibatches=False, needs_guard=True)
+SUBJECT = Subject("xgboost", XGBoostModel, train, has_minibatches=False, has_loss=False, needs_guard=True)

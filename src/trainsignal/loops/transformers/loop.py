@@ -1,6 +1,6 @@
 """`TransformersLoop`: has callbacks listen to the Trainer of Hugging Face transformers.
 
-The only file that imports transformers and accelerate. Trains nothing and evaluates nothing.
+The only file that imports PyTorch, transformers and accelerate. Trains nothing and evaluates nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from trainsignal.abilities import TakesOptimizers
 from trainsignal.container import Callbacks
 from trainsignal.errors import ConfigurationError
 from trainsignal.extras import require
+from trainsignal.frameworks import refuse_two_checkpoints
 from trainsignal.loop_driver import LoopDriver
 from trainsignal.loops.transformers.loss_hook import LossHook
-from trainsignal.loops.transformers.trainer import EVALUATED, check_model, direction_of, steps_per_epoch
+from trainsignal.loops.transformers.trainer import EVALUATED, direction_of, steps_per_epoch
 
 _logger = logging.getLogger(__name__)
 _USER: Final = "trainsignal.loops.transformers"
 transformers: Any = require("transformers", extra="transformers", user=_USER, at_least="5")
+torch: Any = require("torch", extra="transformers", user=_USER)
 accelerate: Any = require("accelerate.utils", extra="transformers", user=_USER)
 
 
@@ -75,7 +77,7 @@ class TransformersLoop(transformers.TrainerCallback):  # type: ignore[misc]  # u
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  # untyped framework
         if evaluation_sets < 1:
             raise ConfigurationError(f"evaluation_sets={evaluation_sets!r}: expected 1 or more")
-        self._driver = LoopDriver(callbacks)
+        self._driver = LoopDriver(callbacks, "torch")
         self._loss = loss
         self._evaluation_sets = evaluation_sets
         self._is_loss_in_outputs = is_loss_in_outputs
@@ -98,7 +100,7 @@ class TransformersLoop(transformers.TrainerCallback):  # type: ignore[misc]  # u
         if not state.is_world_process_zero:
             return
         driver, model, loader = self._driver, kwargs["model"], kwargs["train_dataloader"]
-        check_model(driver.model, model)
+        driver.check_is_trained(model, torch.nn.Module, "module", "give it TorchModel(trainer.model)")
         steps = steps_per_epoch(loader, args.gradient_accumulation_steps)
         epochs = None if state.num_train_epochs == sys.maxsize else state.num_train_epochs
         driver.callbacks.bus.subscribe("run_closed", self._let_go)
@@ -196,10 +198,7 @@ class TransformersLoop(transformers.TrainerCallback):  # type: ignore[misc]  # u
         """Have the Trainer do what is left after our checkpoint, with its minibatches in the right order."""
         driver, run = self._driver, self._driver.run
         if state.global_step:
-            raise ConfigurationError(
-                "the run goes on from our checkpoint and from the Trainer's: leave out either "
-                "Callbacks(resume=...) or train(resume_from_checkpoint=...)"
-            )
+            refuse_two_checkpoints("the Trainer's", "train(resume_from_checkpoint=...)")
         if run.epochs_complete == run.total_epochs or run.minibatches_complete >= state.max_steps:
             driver.end()
             raise ConfigurationError(

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from trainsignal.errors import ConfigurationError
-from trainsignal.extras import require
-
-torch: Any = require("torch", extra="transformers", user="trainsignal.loops.transformers")
-
 EVALUATED: Final = "eval_"
 """What the names of evaluated values begin with while the Trainer trains."""
 
@@ -28,13 +23,3 @@ def direction_of(args: Any) -> dict[str, bool]:
     if name is None or args.greater_is_better is None:
         return {}
     return {EVALUATED + name.removeprefix(EVALUATED): bool(args.greater_is_better)}
-
-
-def check_model(given: Any, trained: Any) -> None:
-    """Refuse a model, or a wrapper of one, that is not what the Trainer trains."""
-    module = given if isinstance(given, torch.nn.Module) else getattr(given, "module", None)
-    if isinstance(module, torch.nn.Module) and module is not trained:
-        raise ConfigurationError(
-            f"Callbacks was given another model, a {type(module).__name__}, than the Trainer trains, a "
-            f"{type(trained).__name__}: give it TorchModel(trainer.model)"
-        )
