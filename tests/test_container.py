@@ -975,15 +975,3 @@ def test_close_within_a_guarded_block_closes_at_once_and_the_block_adds_nothing(
         assert heard.text == "TC"
     assert heard.text == "TC"
     assert callbacks.run.exit_reason == "failed"
-
-
-@pytest.mark.parametrize("name", ["on_exception", "on_init_end", "before_training", "set_params"])
-def test_a_framework_that_takes_it_for_its_own_callback_is_told_what_to_give_instead(name: str) -> None:
-    with pytest.raises(AttributeError, match=rf"no attribute '{name}'.*LightningLoop\(callbacks\)"):
-        getattr(quiet(), name)
-
-
-def test_other_attributes_are_absent_without_advice() -> None:
-    assert not hasattr(quiet(), "anything")
-    with pytest.raises(AttributeError, match=r"^'Callbacks' object has no attribute 'anything'$"):
-        _ = quiet().anything

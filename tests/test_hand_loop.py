@@ -472,3 +472,16 @@ def test_length_of_an_epoch_may_be_told_before_it_begins() -> None:
     assert told == [3]
     assert callbacks.callback_data["config"].attrs["total_minibatches"] == 6
     assert callbacks.callback_data["cost/train"].shape == (6,)
+
+
+def test_minibatches_that_are_made_of_minibatches_of_the_same_run_are_still_told_one_after_another() -> None:
+    callbacks = quiet()
+    callbacks.callbacks = []
+    heard = Sentence(callbacks)
+
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(one for one in run.minibatches([1, 2])):
+                pass
+
+    assert heard.text == "TE" + 4 * "Bb" + "etC"

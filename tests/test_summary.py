@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.loops.subjects.hand_written import LinearModel
 from tests.support.runs import FakeClock, fit, hand_loop, quiet, tiny_model, tiny_set
 from trainsignal import Callback
+from trainsignal.loop_driver import LoopDriver
 from trainsignal.models.numpy_net import Accuracy
 
 
@@ -174,3 +177,33 @@ def test_resumed_run_whose_data_was_closed_still_has_a_summary(tmp_path: Path) -
         fit(model, callbacks, epochs)
     callbacks.callback_data.close()
     assert callbacks.summary().startswith("run          completed")
+
+
+def test_a_resumed_run_whose_epochs_have_no_minibatches_says_how_often(tmp_path: Path) -> None:
+    files = {"save_path": tmp_path / "model.h5", "output_file": tmp_path / "run.h5"}
+    told = []
+    for crash_at in (1, 2, None):
+        callbacks = quiet(LinearModel(), resume=True, **files)
+        with contextlib.suppress(ZeroDivisionError), callbacks.training(4) as run:
+            for epoch in run.epochs():
+                if epoch == crash_at:
+                    raise ZeroDivisionError
+        told += [line for line in callbacks.summary().splitlines() if line.startswith("resumed")]
+
+    assert told == ["resumed      once", "resumed      2 times"]
+
+
+def test_the_loss_that_a_framework_reported_is_told_once_with_its_own_name() -> None:
+    callbacks = quiet()
+    driver = LoopDriver(callbacks)
+    driver.begin(2, loss="val_loss")
+    for epoch in range(2):
+        driver.begin_epoch()
+        driver.report(
+            {"val_loss": 0.5 - epoch / 4, "loss": 1.0}, higher_is_better={"val_loss": False, "loss": False}
+        )
+        driver.end_epoch()
+    driver.end()
+
+    best = [line for line in callbacks.summary().splitlines() if line.startswith("best")]
+    assert best == ["best loss (val_loss)      0.25 at epoch 1", "best loss                 1 at epoch 0"]

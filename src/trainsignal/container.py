@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from trainsignal import defaults, description, hand_loop, wiring
 from trainsignal.abilities import CanFinish
@@ -168,22 +168,6 @@ class Callbacks:
     def epoch_minibatches(self) -> int:
         """Minibatches done in the current epoch."""
         return self.run.epoch_minibatches
-
-    def __getattr__(self, name: str) -> NoReturn:
-        """Say what to do where a framework was given this object as one of its own callbacks.
-
-        Raises:
-            AttributeError: always; only attributes that are not there are looked up here.
-        """
-        hint = ""
-        if name.startswith(("on_", "before_", "after_", "set_", "setup", "order")):
-            hint = (
-                ": a framework takes an object of trainsignal.loops that stands for it, such as "
-                "LightningLoop(callbacks) or KerasLoop(callbacks)"
-            )
-        raise AttributeError(
-            f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self
-        )
 
     def __str__(self) -> str:
         """Return the wiring: each signal with its receivers in order, and who reads and writes what."""
