@@ -185,11 +185,8 @@ class MinibatchCost:
         if device is None:
             cost = to_float(value)
             self._host_kinds.add(type(value))
-            if self._kept or self._sent:
-                self.settle()
-            self._latest, self._is_late, self._is_told = cost, False, True
-            self._sum += cost
-            self._count += 1
+            self.settle()
+            self.set(cost)
             return
         keep = device.keeper(value)
         self.settle()

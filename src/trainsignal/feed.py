@@ -212,3 +212,13 @@ class Served(Generic[_Batch]):
     def __iter__(self) -> Generator[_Batch]:
         """Yield the minibatches of one epoch that are still to be done."""
         return self._feed.serve(self._batches)
+
+
+def length_of(batches: Iterable[object]) -> int | None:
+    """Return how many minibatches an iterable has; None where nobody knows."""
+    if not isinstance(batches, Sized):
+        return None
+    try:
+        return len(batches)
+    except (TypeError, NotImplementedError):  # as PyTorch's DataLoader over an IterableDataset
+        return None

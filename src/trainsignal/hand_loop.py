@@ -6,12 +6,12 @@ nothing: the next step of the outer one, or the clean end of the `with` block, c
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sized
+from collections.abc import Generator, Iterable
 from typing import Protocol, TypeVar
 
 from trainsignal.cost import MinibatchCost
 from trainsignal.errors import RunStateError
-from trainsignal.feed import Feed
+from trainsignal.feed import Feed, length_of
 from trainsignal.hot_path import HotPath
 from trainsignal.notes import StopVote
 from trainsignal.run_link import Boundary
@@ -113,7 +113,7 @@ def minibatches(run: Position, driver: Driver, batches: Iterable[_Batch]) -> Gen
     _check_in_epoch(run)
     close_minibatch(run, driver)
     done = run.feed.place(batches)
-    length = _length(batches)
+    length = length_of(batches)
     expected = None if length is None else run.epoch_minibatches - done + length
     if expected is not None:
         run.expect_minibatches(expected)
@@ -163,13 +163,3 @@ def finish(run: Position, driver: Driver) -> None:
 def _check_in_epoch(run: Position) -> None:
     if not run.is_in_epoch:
         raise RunStateError("run.minibatches(loader) belongs inside `for epoch in run.epochs():`")
-
-
-def _length(batches: Iterable[object]) -> int | None:
-    """Return the number of batches; None where it is unknown."""
-    if not isinstance(batches, Sized):
-        return None
-    try:
-        return len(batches)
-    except (TypeError, NotImplementedError):  # as PyTorch's DataLoader over an IterableDataset
-        return None

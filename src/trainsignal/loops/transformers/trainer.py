@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from trainsignal.feed import length_of
+
 EVALUATED: Final = "eval_"
 """What the names of evaluated values begin with while the Trainer trains."""
 
 
 def steps_per_epoch(loader: Any, accumulated: int) -> int | None:
     """Return the updates of an epoch, of so many batches each but for the last; None where nobody knows."""
-    try:
-        batches = len(loader)
-    except (TypeError, NotImplementedError):
-        return None
-    return max(1, -(-batches // accumulated))
+    batches = length_of(loader)
+    return None if batches is None else max(1, -(-batches // accumulated))
 
 
 def direction_of(args: Any) -> dict[str, bool]:
