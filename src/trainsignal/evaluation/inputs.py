@@ -11,6 +11,7 @@ from trainsignal.abilities import EvaluatesPairs
 from trainsignal.errors import DataError
 from trainsignal.evaluation.minibatches import from_first_sample
 from trainsignal.evaluation.pairs import pairs
+from trainsignal.feed import length_of
 
 
 @contextlib.contextmanager
@@ -67,7 +68,5 @@ def column_inputs(model: Any, dataset: Any) -> Iterator[tuple[Any, int, int]]:
 
 
 def _length(dataset: Any) -> int:
-    try:
-        return len(dataset)
-    except TypeError:
-        return sum(1 for _ in dataset)
+    told = length_of(dataset)
+    return sum(1 for _ in dataset) if told is None else told
