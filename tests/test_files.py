@@ -199,6 +199,11 @@ def test_what_is_no_path_is_refused(path: Any) -> None:
     assert str(caught.value) == f"{path!r} is no path: give text, or a pathlib.Path"
 
 
+def test_a_home_of_nobody_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="there is no user of that name"):
+        expand("~nobody-of-that-name/m.h5")
+
+
 def test_existing_file_gets_the_first_free_number_and_keeps_its_name(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     path.write_text("old")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
+import trainsignal
 from tests.support.runs import FakeClock, Finishable, fit, hand_loop, quiet, tiny_model
+from trainsignal.callback import Callback
 from trainsignal.errors import ArchiveError
+from trainsignal.notes import Checkpoint
 from trainsignal.receiver import Receiver
 from trainsignal.record import RunRecord
 from trainsignal.shared_data import SharedData
@@ -18,7 +23,7 @@ from trainsignal.shared_data import SharedData
 
 def problems_of(data: SharedData) -> tuple[RunRecord, list[str]]:
     problems: list[str] = []
-    return RunRecord(data, problems.append), problems
+    return RunRecord(data, problems.append, receivers=list), problems
 
 
 @pytest.mark.parametrize("epochs, minibatches, attributes", [
@@ -43,6 +48,156 @@ def test_progress_counts_epochs_and_cumulative_minibatches() -> None:
     np.testing.assert_array_equal(data["time_markers/minibatch"][:], [32, 63, 0])
 
 
+def test_each_epoch_notes_when_it_ended() -> None:
+    data, clock = SharedData(), FakeClock(1.5e9)
+    record = RunRecord(data, print, list, clock)
+    record.begin("a1b2", 3, None)
+    clock.now += 60.5
+    record.end_epoch(0, 32)
+    clock.now += 9.5
+    record.end_epoch(1, 64)
+    series = data["time/epoch_end"]
+    np.testing.assert_array_equal(series[:], [1.5e9 + 60.5, 1.5e9 + 70, np.nan])
+    assert series.dtype == np.float64
+    assert dict(series.attrs) == {"units": "seconds since 1970-01-01 UTC"}
+
+
+class Model:
+    """A model."""
+
+
+def described(callbacks: tuple[object, ...] = (), now: float = 1.5e9) -> Any:
+    """Return the attributes of a run of this program."""
+    data = SharedData()
+    record = RunRecord(data, print, list, FakeClock(now))
+    record.begin("a1b2", None, None)
+    record.describe(Model(), callbacks)
+    return data["config"].attrs
+
+
+def test_run_says_what_runs_where_and_since_when() -> None:
+    config = described(callbacks=(FakeClock(), Model()))
+    assert config["model"] == "Model"
+    assert list(config["callbacks"]) == ["FakeClock", "Model"]
+    assert config["host"] == platform.node()
+    assert config["version"] == trainsignal.__version__
+    assert config["started_at"].tolist() == [1.5e9]
+    assert config["started_at"].dtype == np.float64
+
+
+def test_run_without_callbacks_names_none() -> None:
+    assert "callbacks" not in described()
+
+
+@pytest.mark.parametrize("arguments, script", [
+    (["/home/me/train.py", "--epochs", "3"], "train.py"),
+    (["odd\udc80.py"], "odd\\udc80.py"),
+    (["-c"], None), ([""], None), ([], None),
+], ids=["script", "undecodable", "command", "interactive", "embedded"])  # fmt: skip
+def test_run_names_its_program_without_the_folder(
+    arguments: list[str], script: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert described().get("script") == script
+
+
+def test_interactive_session_is_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/lib/ipykernel_launcher.py"])
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    assert "script" not in described()
+
+
+def test_run_of_a_container_describes_itself_before_its_first_publish(tmp_path: Path) -> None:
+    callbacks = quiet(Finishable(), output_file=tmp_path / "run.h5")
+    with callbacks.training(1), h5py.File(str(tmp_path / "run.h5")) as archive:
+        config = dict(archive["config"].attrs)
+    assert config["model"] == "Finishable"
+    assert list(config["callbacks"]) == [
+        "TrainCostCallback", "TrainLoggerCallback", "RunTimerCallback"
+    ]  # fmt: skip
+    assert len(config["started_at"]) == 1
+
+
+SAVED = [
+    Checkpoint("a.h5", 0, 3),
+    Checkpoint("b\0.h5", 1, 3),
+    Checkpoint("c.h5", 2, 0),
+    Checkpoint("c.h5", 2, 1),
+]
+
+
+def checkpoints_in(data: SharedData) -> list[tuple[str, int, int, float]]:
+    return [(path.decode(), *rest) for path, *rest in data["checkpoints"][:].tolist()]
+
+
+def with_checkpoints(data: SharedData, clock: FakeClock) -> RunRecord:
+    record = RunRecord(data, print, list, clock)
+    record.begin("a1b2", 9, None)
+    for checkpoint in SAVED:
+        clock.now += 1
+        record.note_checkpoint(checkpoint)
+    return record
+
+
+def test_each_checkpoint_is_noted_with_its_place_and_time() -> None:
+    data = SharedData()
+    with_checkpoints(data, FakeClock(1.5e9))
+    assert checkpoints_in(data) == [
+        ("a.h5", 0, 3, 1.5e9 + 1),
+        ("b\\x00.h5", 1, 3, 1.5e9 + 2),
+        ("c.h5", 2, 0, 1.5e9 + 3),
+        ("c.h5", 2, 1, 1.5e9 + 4),
+    ]
+    assert data["checkpoints"].dtype.names == ("path", "epoch", "minibatch", "saved_at")
+
+
+def test_no_more_than_the_newest_thousand_checkpoints_are_noted() -> None:
+    data = SharedData()
+    record, _ = problems_of(data)
+    for epoch in range(1000):
+        record.note_checkpoint(Checkpoint("model.h5", epoch, 0))
+    assert [epoch for _, epoch, _, _ in checkpoints_in(data)] == list(range(1000))
+    record.note_checkpoint(Checkpoint("model.h5", 1000, 0))
+    assert [epoch for _, epoch, _, _ in checkpoints_in(data)] == list(range(100, 1001))
+
+
+@pytest.mark.parametrize("epochs, minibatches, minibatches_done, kept", [
+    (3, 12, 12, 4), (2, 8, 10, 4), (2, 8, 9, 3), (2, 8, 8, 2), (1, 4, 8, 2), (1, 4, 4, 1), (0, 0, 0, 0),
+], ids=str)  # fmt: skip
+def test_resumed_run_forgets_the_checkpoints_of_what_it_does_again(
+    epochs: int, minibatches: int, minibatches_done: int, kept: int
+) -> None:
+    data = SharedData()
+    record = with_checkpoints(data, FakeClock())
+    record.resume(epochs, minibatches, minibatches_done)
+    assert len(checkpoints_in(data)) == kept
+
+
+def test_something_else_under_the_name_of_the_checkpoints_is_left_and_reported() -> None:
+    data = SharedData()
+    record, problems = problems_of(data)
+    data.create_dataset("checkpoints", (3,))
+    record.note_checkpoint(SAVED[0])
+    record.begin("a1b2", None, None)
+    record.resume(0, 0, 0)
+    assert data["checkpoints"].shape == (3,)
+    assert problems == [
+        "the archive does not list the checkpoints: 'checkpoints' in the shared data is something else. Give "
+        "that another name."
+    ]
+
+
+def test_checkpoint_is_noted_before_anybody_hears_of_it() -> None:
+    callbacks = quiet()
+    heard: list[list[Any]] = []
+    callbacks.bus.subscribe(
+        "checkpoint_saved", lambda callback_data: heard.append(checkpoints_in(callback_data)), first=True
+    )
+    with callbacks.training(1) as run:
+        run.checkpoint_saved("model.h5")
+    assert [[row[:3] for row in rows] for rows in heard] == [[("model.h5", 0, 0)]]
+
+
 def test_resumed_run_notes_where_it_was_cut_short_each_time() -> None:
     data = SharedData()
     record, _ = problems_of(data)
@@ -65,10 +220,15 @@ class Spent(Receiver):
         return None
 
 
+def times_of(data: SharedData, *receivers: Receiver) -> RunRecord:
+    record = RunRecord(data, print, lambda: receivers)
+    record.note_times()
+    return record
+
+
 def test_what_each_callback_has_cost_is_kept_with_its_name() -> None:
     data = SharedData()
-    record, _ = problems_of(data)
-    record.note_times([Spent("Loss", 0.5, 1), Spent("Bar\0", 2.0), Spent("Loss", 0.25, 2)])
+    times_of(data, Spent("Loss", 0.5, 1), Spent("Bar\0", 2.0), Spent("Loss", 0.25, 2))
     series = data["time/callbacks"]
     np.testing.assert_array_equal(series[:], [0.75, 2.0])
     assert series.dtype == np.float64
@@ -77,21 +237,62 @@ def test_what_each_callback_has_cost_is_kept_with_its_name() -> None:
     assert (series.attrs["slowest"], series.attrs["units"]) == ("Bar\\x00", "seconds")
 
 
-def test_later_times_replace_earlier_ones() -> None:
+def test_later_times_replace_earlier_ones_in_their_place() -> None:
     data = SharedData()
-    record, _ = problems_of(data)
-    record.note_times([Spent("Loss", 0.5)])
-    record.note_times([Spent("Loss", 1.5), Spent("Bar", 1.0)])
+    loss, bar = Spent("Loss", 0.5), Spent("Bar", 0.25)
+    record = times_of(data, loss, bar)
+    series = data["time/callbacks"]
+    bar.spent_s, bar.failures = 1.0, 2
+    record.note_times()
+    assert data["time/callbacks"] == series
+    np.testing.assert_array_equal(series[:], [0.5, 1.0])
+    assert series.attrs["slowest"] == "Bar"
+    assert list(series.attrs["failures"]) == [0, 2]
+
+
+def test_times_of_others_replace_those_of_before_whoever_wrote_them() -> None:
+    data = SharedData()
+    times_of(data, Spent("Loss", 0.5))
+    times_of(data, Spent("Loss", 1.5), Spent("Bar", 1.0))
     np.testing.assert_array_equal(data["time/callbacks"][:], [1.5, 1.0])
+    assert list(data["time/callbacks"].attrs["names"]) == ["Loss", "Bar"]
+
+
+def test_times_of_a_callback_that_joins_amid_the_run_are_kept_too() -> None:
+    data = SharedData()
+    receivers: list[Receiver] = [Spent("Loss", 0.5)]
+    record = RunRecord(data, print, lambda: receivers)
+    record.note_times()
+    receivers.append(Spent("Bar", 1.0))
+    record.note_times()
+    np.testing.assert_array_equal(data["time/callbacks"][:], [0.5, 1.0])
+    assert list(data["time/callbacks"].attrs["names"]) == ["Loss", "Bar"]
+
+
+def test_noting_times_and_checkpoints_waits_for_no_device() -> None:
+    data = SharedData()
+    series = data.create_series("late", 2)
+    record = times_of(data, Spent("Loss", 0.5))
+    series.await_rows(lambda: pytest.fail("nobody has read"))
+    record.note_times()
+    record.note_checkpoint(SAVED[0])
+    record.note_checkpoint(SAVED[1])
 
 
 def test_no_times_are_kept_without_callbacks_or_after_the_data_was_closed() -> None:
     data = SharedData()
-    record, _ = problems_of(data)
-    record.note_times([])
+    times_of(data)
     assert "time" not in data
     data.close()
-    record.note_times([Spent("Loss", 0.5)])
+    times_of(data, Spent("Loss", 0.5))
+
+
+def test_end_of_a_run_whose_data_was_closed_is_not_written() -> None:
+    data = SharedData()
+    record, problems = problems_of(data)
+    data.close()
+    record.end("completed", None, None)
+    assert problems == []
 
 
 @pytest.mark.parametrize("text, stored", [
@@ -117,6 +318,31 @@ def test_archive_has_its_first_state_before_the_first_epoch(tmp_path: Path) -> N
         assert "exit_reason" not in archive["config"].attrs
     with h5py.File(str(tmp_path / "run.h5")) as archive:
         assert archive["config"].attrs["exit_detail"] == "the loop ended after 0 of 3 epochs"
+
+
+class Slow(Callback):
+    """Takes two seconds of a clock at each minibatch."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def on_minibatch_end(self, callback_data: Any, model: Any, epoch: int, minibatch: int) -> None:
+        self.clock.now += 2
+
+
+def test_archive_says_during_the_run_what_callbacks_cost(tmp_path: Path) -> None:
+    clock = FakeClock()
+    callbacks = quiet(Finishable(), output_file=tmp_path / "run.h5", clock=clock)
+    callbacks.add_callback(Slow(clock))
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches("abc"):
+                run.cost = 1.0
+            with h5py.File(str(tmp_path / "run.h5")) as archive:
+                times = archive["time/callbacks"]
+                assert dict(zip(times.attrs["names"], times[:], strict=True))["Slow"] == 6
+                assert times.attrs["slowest"] == "Slow"
 
 
 class FullDisk:

@@ -102,6 +102,42 @@ def test_each_resumption_is_noted_and_the_run_keeps_its_name(tmp_path: Path) -> 
     assert attributes(folder)["total_epochs"] == 3
 
 
+def test_each_process_notes_when_it_began(tmp_path: Path) -> None:
+    folder = killed(tmp_path)
+    first = attributes(folder)["started_at"].tolist()
+    run_loop(folder, resume=True, epochs=2)
+    run_loop(folder, resume=True, epochs=3)
+    began = attributes(folder)["started_at"].tolist()
+    assert began[:1] == first
+    assert len(began) == 3
+    assert began == sorted(began)
+
+
+def test_resumed_run_keeps_when_epochs_ended_and_which_checkpoints_were_saved(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run_loop(folder, epochs=2)
+    with h5py.File(str(folder / "run.h5")) as archive:
+        ends, saved = archive["time/epoch_end"][:], archive["checkpoints"][:].tolist()
+    resumed = run_loop(folder, resume=True, epochs=3).callback_data
+    np.testing.assert_array_equal(resumed["time/epoch_end"][:2], ends)
+    assert resumed["time/epoch_end"][2] >= ends[1]
+    assert resumed["checkpoints"][:2].tolist() == saved
+    assert [row[1:3] for row in resumed["checkpoints"][:].tolist()] == [(0, 3), (1, 3), (2, 3)]
+
+
+def test_archive_of_before_runs_described_themselves_is_continued(tmp_path: Path) -> None:
+    folder = killed(tmp_path)
+    with h5py.File(str(folder / "run.h5"), "a") as archive:
+        for name in ("model", "callbacks", "host", "version", "started_at"):
+            del archive["config"].attrs[name]
+        del archive["time/epoch_end"]
+    resumed = run_loop(folder, resume=True)
+    assert_same(outcome(resumed), uninterrupted())
+    data = resumed.callback_data
+    assert len(data["config"].attrs["started_at"]) == 1
+    assert np.isnan(data["time/epoch_end"][:]).tolist() == [True, False, False]
+
+
 def test_two_runs_have_two_names(tmp_path: Path) -> None:
     assert len({run_loop(tmp_path / name).run.run_id for name in "ab"}) == 2
 
@@ -694,7 +730,8 @@ def weights_and_series(callbacks: Callbacks) -> dict[str, Any]:
         | {
             path: np.array(callbacks.callback_data[path])
             for path in series
-            if isinstance(callbacks.callback_data[path], h5py.Dataset) and not path.startswith("time/")
+            if isinstance(callbacks.callback_data[path], h5py.Dataset)
+            and not path.startswith(("time/", "checkpoints"))  # they differ by time and folder
         }
         | {"cost": np.array(model.total_cost), "epoch": model.epoch_index}
     )

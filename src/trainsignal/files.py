@@ -19,12 +19,14 @@ def expand(path: str | os.PathLike[str]) -> Path:
     """Return `path` with ~ and $VARIABLES filled in.
 
     Raises:
-        ConfigurationError: it is neither text nor a path object.
+        ConfigurationError: it is neither text nor a path object, or names a user that is not there.
     """
     try:
         return Path(os.path.expandvars(path)).expanduser()
     except TypeError as error:
         raise ConfigurationError(f"{path!r} is no path: give text, or a pathlib.Path") from error
+    except RuntimeError as error:
+        raise ConfigurationError(f"{str(path)!r}: there is no user of that name") from error
 
 
 @contextlib.contextmanager
@@ -54,7 +56,8 @@ def replacing(path: Path) -> Generator[Path]:
 def remove_stale(path: Path, *, numbered: bool = False) -> None:
     """Remove temporaries that killed processes left beside `path`; those of processes that live stay.
 
-    Only processes of this machine can be seen, and on Windows none: nothing is removed there.
+    Only processes of this machine can be seen, and on Windows none: nothing is removed there. This one
+    counts as dead: in a container each run may have the id of the run before it.
 
     Args:
         path: what was being written.
@@ -67,7 +70,7 @@ def remove_stale(path: Path, *, numbered: bool = False) -> None:
     stale = re.compile(rf"\.{re.escape(path.stem)}{number}{re.escape(path.suffix)}\.([0-9]+)\.tmp")
     for file in path.parent.iterdir():
         match = stale.fullmatch(file.name)
-        if match and not _is_another_alive(int(match[1])):
+        if match and (int(match[1]) == os.getpid() or not is_alive(int(match[1]))):
             file.unlink(missing_ok=True)
 
 
@@ -128,11 +131,8 @@ def check_target(path: Path, what: str) -> None:
         )
 
 
-def _is_another_alive(process: int) -> bool:
-    """Say whether a process other than this one has that id.
-
-    This one counts as dead: in a container each run may have the id of the run before it.
-    """
+def is_alive(process: int) -> bool:
+    """Return whether a process of this machine has that id; on Windows nobody asks, and all are alive."""
     if sys.platform == "win32":  # pragma: no cover - os.kill would send Ctrl-C there
         return True
     try:
@@ -141,7 +141,7 @@ def _is_another_alive(process: int) -> bool:
         return False
     except PermissionError:  # another user's
         return True
-    return process != os.getpid()
+    return True
 
 
 def _sync(path: Path, flags: int) -> None:

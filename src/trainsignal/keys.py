@@ -26,6 +26,24 @@ RUN_ID = "run_id"
 RESUMED_AT = "resumed_at_minibatches"
 """Attribute: (resumptions,) int64: minibatches of the run that were done when it was resumed."""
 
+MODEL_CLASS = "model"
+"""Attribute: the class of the model."""
+
+SCRIPT = "script"
+"""Attribute: file name of the program; absent in an interactive session."""
+
+HOST = "host"
+"""Attribute: name of the machine."""
+
+VERSION = "version"
+"""Attribute: of trainsignal."""
+
+CALLBACKS = "callbacks"
+"""Attribute: classes of the callbacks that take part, in the order in which they run; absent where none."""
+
+STARTED_AT = "started_at"
+"""Attribute: (processes,) float64: seconds since 1970-01-01 UTC at which each began or resumed it."""
+
 TIME_MARKERS = "time_markers"
 """Group whose attributes say how far the run is; also the attribute of a series that names its axis."""
 
@@ -34,6 +52,18 @@ MINIBATCHES_COMPLETE = "minibatches_complete"
 
 EPOCH_ENDS = "time_markers/minibatch"
 """(epochs,) int64: minibatches done up to the end of each epoch, over all epochs; 0 where not reached."""
+
+EPOCH_TIMES = "time/epoch_end"
+"""(epochs,) float64: seconds since 1970-01-01 UTC at the end of each epoch; NaN where not reached."""
+
+EPOCH_MARKERS = frozenset({EPOCH_ENDS, EPOCH_TIMES})
+"""Have a row for each epoch, and no attribute that says so: they are what other series are drawn against."""
+
+CHECKPOINTS = "checkpoints"
+"""(checkpoints,) of `CHECKPOINT_COLUMNS`: those that were saved, the newest last; 1,000 at most."""
+
+CHECKPOINT_COLUMNS = ("path", "epoch", "minibatch", "saved_at")
+"""Text, int64, int64 and float64: where; 0-based position in the run; seconds since 1970-01-01 UTC."""
 
 LOSSES = "cost"
 METRICS = "metrics"

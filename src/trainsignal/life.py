@@ -55,7 +55,8 @@ class RunLife:
         self._snapshots = Snapshots(run, bound)
         run.snapshot = self._snapshots.take
         self._run = run
-        self._record = RunRecord(run.data, run.report)
+        self._record = RunRecord(run.data, run.report, bound)
+        run.on_checkpoint = self._record.note_checkpoint
         self._driver = driver
         self._on_close = on_close
 
@@ -100,6 +101,7 @@ class RunLife:
             note_constants(callback)
         if resumption is not None:
             self._go_on(resumption)
+        self._record.describe(run.model, callbacks)
         self._record.publish_first()
 
     def _go_on(self, resumption: Resumption) -> None:
@@ -192,7 +194,7 @@ class RunLife:
         finally:  # a second Ctrl-C may come amid it
             run.minibatch_begin.close()
             run.minibatch_end.close()
-            self._record.note_times(self._bound())
+            self._record.note_times()
             for callback in self._callbacks().values():
                 forget_constants(callback)
             self._on_close()

@@ -1,18 +1,27 @@
-"""What the archive says of the run itself: what was asked for, how far it is, why it ended.
+"""What the archive says of the run itself: what runs, what was asked for, how far it is, why it ended.
 
 Writes attributes and markers of the shared data, and has it published at the begin and the end.
 """
 
 from __future__ import annotations
 
+import platform
+import sys
+import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
 from trainsignal import keys
 from trainsignal.errors import ArchiveError
+from trainsignal.notes import Checkpoint
 from trainsignal.receiver import Receiver, totals
-from trainsignal.shared_data import SharedData
+from trainsignal.shared_data import SharedData, append_row, find_table, put_rows
+
+MOST_CHECKPOINTS: Final = 1000
+"""So many are noted at most, the newest."""
 
 
 class RunRecord:
@@ -21,16 +30,30 @@ class RunRecord:
     Args:
         data: the shared data.
         report: tells the user of a problem, now and at the end.
+        receivers: returns those whose cost is noted whenever the data is published, and at the end.
+        clock: seconds since 1970-01-01 UTC.
     """
 
-    def __init__(self, data: SharedData, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        data: SharedData,
+        report: Callable[[str], None],
+        receivers: Callable[[], Iterable[Receiver]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        data.on_publish = self.note_times
         data.on_publish_error = self._publishing_failed
         self._data = data
         self._report = report
+        self._receivers = receivers
+        self._clock = clock
+        self._began_at = 0.0
+        self._told_of_times: dict[str, object] = {}
         self._is_on_disk = False
 
     def begin(self, run_id: str, epochs: int | None, minibatches_per_epoch: int | None) -> None:
         """Write which run it is and what was asked for; None where it is unknown."""
+        self._began_at = self._clock()
         config = self._data.require_group(keys.CONFIG).attrs
         config[keys.RUN_ID] = run_id
         if epochs is not None:
@@ -40,6 +63,27 @@ class RunRecord:
         progress = self._data.require_group(keys.TIME_MARKERS).attrs
         progress[keys.EPOCHS_COMPLETE] = progress[keys.MINIBATCHES_COMPLETE] = 0
         self._data.create_series(keys.EPOCH_ENDS, epochs, dtype="i8")
+        units = {keys.UNITS: "seconds since 1970-01-01 UTC"}
+        self._data.create_series(keys.EPOCH_TIMES, epochs, dtype="f8", attributes=units)
+
+    def describe(self, model: object, callbacks: Iterable[object]) -> None:
+        """Write what runs, in which program, where, and since when; after `resume`, if there is one.
+
+        Args:
+            model: that is trained.
+            callbacks: in the order in which they run.
+        """
+        config = self._data[keys.CONFIG].attrs
+        config[keys.MODEL_CLASS] = type(model).__name__
+        names = [type(callback).__name__ for callback in callbacks]
+        if names:
+            config[keys.CALLBACKS] = names
+        script = _script()
+        if script is not None:
+            config[keys.SCRIPT] = _storable(script)
+        config[keys.HOST] = platform.node()
+        config[keys.VERSION] = _version()
+        self._add(keys.STARTED_AT, np.float64(self._began_at))
 
     def resume(self, epochs: int, minibatches: int, minibatches_done: int) -> None:
         """Write how far the run was when it was cut short, and that it was resumed there.
@@ -51,22 +95,43 @@ class RunRecord:
         """
         progress = self._data[keys.TIME_MARKERS].attrs
         progress[keys.EPOCHS_COMPLETE], progress[keys.MINIBATCHES_COMPLETE] = epochs, minibatches
-        config = self._data[keys.CONFIG].attrs
-        before = np.asarray(config.get(keys.RESUMED_AT, ()), np.int64)
-        config[keys.RESUMED_AT] = np.append(before, np.int64(minibatches_done))
+        self._add(keys.RESUMED_AT, np.int64(minibatches_done))
+        self._forget_checkpoints_after(epochs, minibatches_done - minibatches)
 
-    def note_times(self, receivers: Iterable[Receiver]) -> None:
+    def note_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write that a checkpoint was saved just now."""
+        path, saved_at = _storable(checkpoint.path), float(self._clock())
+        row = (path, checkpoint.epoch, checkpoint.minibatch, saved_at)
+        if not append_row(self._data, keys.CHECKPOINTS, keys.CHECKPOINT_COLUMNS, row, MOST_CHECKPOINTS):
+            self._report(
+                f"the archive does not list the checkpoints: {keys.CHECKPOINTS!r} in the shared data is "
+                "something else. Give that another name."
+            )
+
+    def note_times(self) -> None:
         """Write what each callback and handler of ours has cost so far, those of one name together."""
-        spent, failures = totals(receivers)
+        spent, failures = totals(self._receivers())
         if not self._data or not spent:
             return
-        if keys.CALLBACK_TIMES in self._data:
-            del self._data[keys.CALLBACK_TIMES]  # others may take part now
-        series = self._data.create_dataset(keys.CALLBACK_TIMES, data=np.fromiter(spent.values(), np.float64))
-        series.attrs[keys.UNITS] = "seconds"
-        series.attrs[keys.NAMES] = [_storable(name) for name in spent]
-        series.attrs[keys.FAILURES] = [failures[name] for name in spent]
-        series.attrs[keys.SLOWEST] = _storable(max(spent, key=spent.__getitem__))
+        seconds, names = np.fromiter(spent.values(), np.float64), [_storable(name) for name in spent]
+        if keys.CALLBACK_TIMES in self._data and self._told_of_times.get(keys.NAMES) == names:
+            series: Any = self._data[keys.CALLBACK_TIMES]
+            series[:] = seconds
+        else:  # others take part now, or those that an earlier process noted
+            if keys.CALLBACK_TIMES in self._data:
+                del self._data[keys.CALLBACK_TIMES]
+            series = self._data.create_dataset(keys.CALLBACK_TIMES, data=seconds)
+            self._told_of_times = {}
+        told: dict[str, object] = {
+            keys.UNITS: "seconds",
+            keys.NAMES: names,
+            keys.FAILURES: [failures[name] for name in spent],
+            keys.SLOWEST: names[int(seconds.argmax())],
+        }
+        for attribute, value in told.items():
+            if self._told_of_times.get(attribute) != value:
+                series.attrs[attribute] = value
+        self._told_of_times = told
 
     def publish_first(self) -> None:
         """Publish what there is before the first epoch, so that an early kill leaves something.
@@ -80,6 +145,7 @@ class RunRecord:
     def end_epoch(self, epoch: int, minibatches: int) -> None:
         """Write how far the run is: `minibatches` in all at the end of the 0-based `epoch`."""
         self._data[keys.EPOCH_ENDS][epoch] = minibatches
+        self._data[keys.EPOCH_TIMES][epoch] = self._clock()
         progress = self._data[keys.TIME_MARKERS].attrs
         progress[keys.EPOCHS_COMPLETE] = epoch + 1
         progress[keys.MINIBATCHES_COMPLETE] = minibatches
@@ -107,6 +173,21 @@ class RunRecord:
         finally:
             self._data.release()
 
+    def _add(self, attribute: str, value: np.generic) -> None:
+        """Append a value to a list among the attributes of the run, which each process makes longer."""
+        config = self._data[keys.CONFIG].attrs
+        before = np.asarray(config.get(attribute, ()), value.dtype)
+        config[attribute] = np.append(before, value)
+
+    def _forget_checkpoints_after(self, epochs: int, minibatches: int) -> None:
+        """Leave out what was saved after so many epochs, and minibatches of the next one, were done."""
+        table = find_table(self._data, keys.CHECKPOINTS, keys.CHECKPOINT_COLUMNS)
+        if table is None:
+            return
+        rows: Any = table[:]
+        is_within = (rows["epoch"] == epochs) & (rows["minibatch"] < minibatches)
+        put_rows(table, rows[(rows["epoch"] < epochs) | is_within])
+
     def _publishing_failed(self, error: ArchiveError) -> None:
         self._report(f"{error}. Training goes on, and publishing is tried again.")
 
@@ -114,3 +195,15 @@ class RunRecord:
 def _storable(text: str) -> str:
     """Return `text` with what HDF5 cannot hold (zeros, lone surrogates) written as escapes."""
     return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def _script() -> str | None:
+    """Return the file name of the program; None in an interactive session, and where there is no file."""
+    name = Path(sys.argv[0]).name if sys.argv else ""
+    return None if hasattr(sys, "ps1") or name in ("", "-c") else name
+
+
+def _version() -> str:
+    """Return the version of the package that runs, which may be another than the installed one."""
+    version: str = sys.modules[__name__.partition(".")[0]].__version__
+    return version

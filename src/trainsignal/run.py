@@ -57,15 +57,10 @@ class TrainingRun:
         feed: where the loop is in its data.
         evaluations: what the callbacks evaluate at the ends of epochs.
         snapshot: see `run_link.RunLink.snapshot`.
+        on_checkpoint: is given each checkpoint before `checkpoint_saved` is published.
     """
 
-    def __init__(
-        self,
-        model: object,
-        bus: Bus,
-        data: SharedData,
-        driver: hand_loop.Driver,
-    ) -> None:
+    def __init__(self, model: object, bus: Bus, data: SharedData, driver: hand_loop.Driver) -> None:
         """Prepare a run that has not begun.
 
         Args:
@@ -96,6 +91,7 @@ class TrainingRun:
         self.feed = Feed(model)
         self.evaluations = Evaluations(lambda: self.epoch if self.is_ending_epoch else None)
         self.snapshot: Callable[[int | None], dict[str, Any]]  # set by the run's `life`
+        self.on_checkpoint: Callable[[Checkpoint], object] = lambda checkpoint: None
         self.minibatch_begin = HotPath(bus, bus.minibatch_begin)
         self.minibatch_cost = cost = MinibatchCost(model)
         self.minibatch_end = HotPath(
@@ -221,6 +217,7 @@ class TrainingRun:
         """Note and publish that a checkpoint is on the disk, whole."""
         checkpoint = Checkpoint(path, *self.position())
         self.checkpoints.append(checkpoint)
+        self.on_checkpoint(checkpoint)
         self.bus.publish(
             self.bus.checkpoint_saved,
             self.model,

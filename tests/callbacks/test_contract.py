@@ -82,7 +82,8 @@ def test_second_run_with_the_same_object_equals_the_first(
     assert first[1:] == second[1:]
     assert set(first[0]) == set(second[0])
     for name in set(first[0]):
-        if not name.startswith(("time/", "system/")):  # what differs from run to run by its nature
+        # All but what differs from run to run by its nature.
+        if not name.startswith(("time/", "system/", keys.CHECKPOINTS)):
             np.testing.assert_array_equal(first[0][name], second[0][name], err_msg=name)
 
 
@@ -127,7 +128,8 @@ def test_series_that_it_makes_are_those_that_it_declares(callback: Callback) -> 
     callbacks = container_for(callback)
     run(callbacks, epochs=1)
     companions = {key for one in callbacks.callbacks if one is not callback for key in one.writes}
-    ours = set(series_in(callbacks.callback_data)) - companions - {keys.EPOCH_ENDS, keys.CALLBACK_TIMES}
+    of_the_run = keys.EPOCH_MARKERS | {keys.CALLBACK_TIMES, keys.CHECKPOINTS}
+    ours = set(series_in(callbacks.callback_data)) - companions - of_the_run
     declared = set(callback.writes) - {keys.MODEL}
     # A group that is declared stands for all that is in it.
     assert {next((one for one in declared if made.startswith(f"{one}/")), made) for made in ours} == declared

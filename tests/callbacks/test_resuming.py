@@ -27,7 +27,7 @@ EPOCHS = 4
 CUTS = [(1, 1), (2, 0)]
 """(epoch, minibatch) before which the run is cut; the checkpoint is that of the minibatch before."""
 
-OF_THE_MACHINE = ("time/", "system/")
+OF_THE_MACHINE = ("time/", "system/", keys.CHECKPOINTS)
 """Series that no two runs share."""
 
 

@@ -592,6 +592,8 @@ def test_assigning_does_not_bring_late_rows(shared: SharedData) -> None:
     series.attrs["units"] = "seconds"
     assert "late" in shared
     assert shared["late"] is series
+    assert shared
+    assert shared["/"]
 
 
 READS_OF_THE_SHARED_DATA: dict[str, Any] = {

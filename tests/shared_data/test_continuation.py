@@ -94,6 +94,13 @@ def test_epoch_ends_after_the_moment_are_zero(previous: Any, target: Any) -> Non
     np.testing.assert_array_equal(target[keys.EPOCH_ENDS][:], [3, 5, 0, 0])
 
 
+def test_times_of_epochs_that_ended_after_the_moment_are_missing(previous: Any, target: Any) -> None:
+    series(previous, keys.EPOCH_TIMES, [60.0, 70.0, 80.0], {"units": "seconds"}, dtype="f8")
+    ours = series(target, keys.EPOCH_TIMES, [np.nan, np.nan, 90.0, np.nan], {}, dtype="f8")
+    merge(previous, target, MOMENT)
+    np.testing.assert_array_equal(ours[:], [60, 70, 90, np.nan])
+
+
 @pytest.mark.parametrize(
     "data",
     [

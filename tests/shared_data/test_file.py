@@ -518,6 +518,26 @@ def test_what_is_to_be_done_before_publishing_is_done_when_it_is_due_alone(path:
     shared.close()
 
 
+def test_what_is_to_be_in_each_publish_of_the_run_is_written_before_it(path: Path) -> None:
+    now_s = 0.0
+    shared = SharedData(path, clock=lambda: now_s)
+    series = shared.create_series("x", 0)
+    shared.on_publish = lambda: series.__setitem__(len(series), now_s)
+    assert not shared.publish_if_due()
+    shared.flush()
+    assert len(series) == 0  # nothing is published before it is claimed
+    shared.claim()
+    assert shared.publish_if_due()
+    np.testing.assert_array_equal(read(path, "x"), [0.0])
+    assert not shared.publish_if_due()
+    now_s = 2.0
+    assert shared.publish_if_due()
+    now_s = 2.5
+    shared.flush()
+    np.testing.assert_array_equal(read(path, "x"), [0.0, 2.0, 2.5])
+    shared.close()
+
+
 def test_error_of_late_rows_at_closing_leaves_the_data_open(path: Path) -> None:
     shared = SharedData(path)
     shared.claim()

@@ -122,7 +122,10 @@ def _kill_at(callbacks: Callbacks, number: int) -> None:
 
 
 def outcome(callbacks: Callbacks) -> dict[str, npt.NDArray[Any]]:
-    """Return all that has to be the same however often the run was killed: weights and series."""
+    """Return all that has to be the same however often the run was killed: weights and series.
+
+    Times differ, and so do the paths of checkpoints; the row of one is lost where a kill follows at once.
+    """
     found = {
         f"{layer.name}.{name}": np.array(values)
         for layer in callbacks.model().layers.layers
@@ -131,7 +134,7 @@ def outcome(callbacks: Callbacks) -> dict[str, npt.NDArray[Any]]:
     found["total_cost"] = np.array(callbacks.model().total_cost)
 
     def collect(path: str, member: Any) -> None:
-        if hasattr(member, "shape") and not path.startswith("time/"):
+        if hasattr(member, "shape") and not path.startswith(("time/", "checkpoints")):
             found[path] = np.array(member)
 
     callbacks.callback_data.visititems(collect)

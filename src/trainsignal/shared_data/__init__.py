@@ -6,6 +6,7 @@ from trainsignal.shared_data.file import SharedData
 from trainsignal.shared_data.group import SharedGroup
 from trainsignal.shared_data.series import free_key, planned_rows
 from trainsignal.shared_data.store import SeriesHandler, SeriesSubscription, Stamp
+from trainsignal.shared_data.table import append_row, find_table, put_rows
 
 __all__ = [
     "BufferedDataset",
@@ -15,6 +16,9 @@ __all__ = [
     "SharedData",
     "SharedGroup",
     "Stamp",
+    "append_row",
+    "find_table",
     "free_key",
     "planned_rows",
+    "put_rows",
 ]

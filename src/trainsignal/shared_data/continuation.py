@@ -6,7 +6,6 @@ followed.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,14 @@ import numpy.typing as npt
 
 from trainsignal import keys
 from trainsignal.errors import ArchiveError
-
-_h5py: Any = h5py  # h5py-stubs do not know all of it; for the same reason, its objects are Any below
+from trainsignal.shared_data.foreign import (
+    READ_ERRORS,
+    PassedOver,
+    is_dataset,
+    is_group,
+    open_for_reading,
+    own_members,
+)
 
 NOT_CONTINUED = (keys.EXIT_REASON, keys.EXIT_DETAIL, keys.EXIT_AUTHOR)
 """Attributes that say how the earlier process ended."""
@@ -45,9 +50,7 @@ def open_previous(path: Path) -> h5py.File | None:
     if not path.exists():
         return None
     try:
-        with contextlib.suppress(OSError):  # open in this process, it must be locked as there
-            return h5py.File(str(path), "r")
-        return h5py.File(str(path), "r", locking=False)
+        return open_for_reading(path)
     except OSError as error:
         raise ArchiveError(
             f"cannot continue the archive {str(path)!r}: {error}. Is it open in this process, as in a "
@@ -70,14 +73,14 @@ def merge(previous: h5py.File, target: Any, moment: Moment) -> None:
     """
     try:
         _merge_attributes(previous.attrs, target.attrs)
-        for path, there in _walk(previous):
-            if _is_group(there):
+        for path, there in _members(previous):
+            if is_group(there):
                 _merge_attributes(there.attrs, target.require_group(path).attrs)
             elif path in target:
                 _merge_dataset(path, there, target[path], moment)
             else:
                 _copy_dataset(path, there, target, moment)
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
+    except READ_ERRORS as error:
         raise ArchiveError(
             f"cannot continue the archive {previous.filename!r}: {error}. Move it away to resume without it."
         ) from error
@@ -92,9 +95,9 @@ def loose_values(data: Any, largest_bytes: int) -> dict[str, Any]:
     """
     return {
         path: member[...]
-        for path, member in _walk(data)
-        if not _is_group(member)
-        and path not in (keys.EPOCH_ENDS, keys.CALLBACK_TIMES)
+        for path, member in _members(data)
+        if not is_group(member)
+        and path not in keys.EPOCH_MARKERS | {keys.CALLBACK_TIMES}
         and member.shape is not None
         and member.dtype.kind in "biuf"
         and member.nbytes <= largest_bytes
@@ -109,7 +112,7 @@ def put_loose_values(data: Any, values: Mapping[str, Any]) -> None:
     """
     for path, array in values.items():
         member = data.get(path)
-        if not _is_dataset(member) or _across(member.shape, 0) != _across(array.shape, 0):
+        if not is_dataset(member) or _across(member.shape, 0) != _across(array.shape, 0):
             continue
         if array.shape:
             rows = min(len(array), len(member))
@@ -118,25 +121,17 @@ def put_loose_values(data: Any, values: Mapping[str, Any]) -> None:
             member[...] = array
 
 
-def _walk(group: Any, prefix: str = "", above: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield each path below `group` with its object, parents first; only what the file itself holds."""
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), _h5py.HardLink):
-            continue
-        member, path = group[name], f"{prefix}{name}"
-        if _is_group(member) and member not in (group, *above):  # which hard links allow
+def _members(group: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each path below `group` with its object, parents first; what leads elsewhere is left out.
+
+    Raises:
+        Exception: of h5py, for a member that cannot be read.
+    """
+    for path, member in own_members(group):
+        if not isinstance(member, PassedOver):
             yield path, member
-            yield from _walk(member, f"{path}/", (group, *above))
-        elif _is_dataset(member) and not member.external and not member.is_virtual:
-            yield path, member
-
-
-def _is_group(member: object) -> bool:
-    return isinstance(member, h5py.Group)
-
-
-def _is_dataset(member: object) -> bool:
-    return isinstance(member, h5py.Dataset)
+        elif member.error is not None:
+            raise member.error
 
 
 def _merge_attributes(there: Any, ours: Any) -> None:
@@ -148,7 +143,7 @@ def _merge_attributes(there: Any, ours: Any) -> None:
 def _merge_dataset(path: str, there: Any, ours: Any, moment: Moment) -> None:
     """Put the rows of before into a dataset that this run has made already."""
     axis = _time_axis(there)
-    if not _is_dataset(ours) or _across(ours.shape, axis) != _across(there.shape, axis):
+    if not is_dataset(ours) or _across(ours.shape, axis) != _across(there.shape, axis):
         raise ValueError(f"{path!r} has another shape now than in the run that is resumed")
     _merge_attributes(there.attrs, ours.attrs)
     if not there.shape:
@@ -202,7 +197,7 @@ def _time_axis(dataset: Any) -> int:
 def _kept(dataset: Any, path: str, moment: Moment) -> npt.NDArray[np.bool_]:
     """Return which rows are of before; all, where the dataset tells no axis of time."""
     rows: int = dataset.shape[_time_axis(dataset)]
-    if path == keys.EPOCH_ENDS:
+    if path in keys.EPOCH_MARKERS:
         return np.arange(rows) < moment.epochs
     kept = keys.is_before(_axis_of(dataset), rows, moment.epochs, moment.minibatches)
     return np.ones(rows, np.bool_) if kept is None else kept

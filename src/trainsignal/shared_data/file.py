@@ -35,9 +35,11 @@ class SharedData(SharedGroup, h5py.File):
         clock: seconds, monotonic; says when publishing is due.
 
     Attributes:
+        on_publish: called before `flush` and `publish_if_due` publish: writes what is to be in it; or None.
         on_publish_error: gets the error where `flush` or `publish_if_due` cannot publish; None: they raise.
     """
 
+    on_publish: Callable[[], object] | None = None
     on_publish_error: Callable[[ArchiveError], None] | None = None
 
     def __init__(
@@ -237,6 +239,8 @@ class SharedData(SharedGroup, h5py.File):
     def _publish_or_tell(self) -> bool:
         """Publish, and hand an error to who wants it; return whether it was published."""
         assert self._archive is not None
+        if self.on_publish is not None:
+            self.on_publish()
         try:
             self._archive.publish()
         except ArchiveError as error:

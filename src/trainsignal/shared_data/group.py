@@ -66,6 +66,10 @@ class SharedGroup(h5py.Group):
             self._found[name] = found
         return found
 
+    def __bool__(self) -> bool:
+        """Return whether it is open; asking leaves the buffers alone."""
+        return bool(self._id)
+
     def __contains__(self, name: Any) -> bool:
         return name in self._plain()
 
