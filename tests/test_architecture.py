@@ -21,11 +21,11 @@ SOURCE = Path(trainsignal.__file__).parent
 LAYERS = (
     ("cli",),
     ("demo",),
-    ("loops", "arguments", "report", "relay"),
+    ("loops", "arguments", "relay"),
     ("boosting",),
     ("loop_driver", "config_file", "log_output"),
     ("container",),
-    ("defaults", "summary", "wiring", "description"),
+    ("report", "defaults", "summary", "wiring", "description"),
     ("callbacks", "models", "distributed"),
     ("wrapped_booster", "reported"),
     ("wrapped_model",),
@@ -50,13 +50,13 @@ LAYERS = (
 )
 """From top to bottom: a module imports from layers below it, and a package also from itself."""
 
-PLANNED = {"report", "relay", "distributed"}
+PLANNED = {"relay", "distributed"}
 """Names on the map that have no code yet."""
 
 SCRIPTS = {"cli", "demo"}
 """Modules that use the package as its users do, by `from trainsignal import ...`."""
 
-FAMILIES = ("callbacks", "models", "loops", "distributed", "report", "relay")
+FAMILIES = ("callbacks", "models", "loops", "distributed", "relay")
 """Packages of siblings, of which none imports another."""
 
 HOME_OF = {
@@ -76,12 +76,18 @@ HOME_OF = {
     "jax": ("models.jax",),
     "xgboost": ("loops.xgboost", "models.xgboost"),
     "lightgbm": ("loops.lightgbm", "models.lightgbm"),
+    "bokeh": ("report.pages",),
+    "PIL": ("report.pages",),
+    "uniplot": ("report.line_charts",),
+    "pyarrow": ("report.export",),
+    "IPython": ("report.notebook",),
 }  # fmt: skip
 """Where each dependency is imported, and nowhere else."""
 
 OPTIONAL = (
     "sklearn", "torch", "keras", "lightning", "ignite", "transformers", "jax", "xgboost", "lightgbm",
     "safetensors", "pandas", "matplotlib", "scipy", "configargparse", "tensorboard", "psutil", "pynvml",
+    "bokeh", "PIL", "uniplot", "pyarrow", "IPython",
 )  # fmt: skip
 """What `import trainsignal` must not import."""
 

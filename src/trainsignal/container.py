@@ -181,6 +181,22 @@ class Callbacks:
         """Return what became of the run, in lines: why it ended, best values, time per callback, files."""
         return summarize(self.run, self._bound, self.output_file)
 
+    def show(self) -> None:
+        """Display the run in the current cell of a notebook, and follow it there until it is closed.
+
+        Raises:
+            ConfigurationError: there is no notebook.
+        """
+        from trainsignal.report import notebook  # what draws is imported when somebody wants to see
+
+        notebook.show(self.run, lambda: self._bound, self.__str__)
+
+    def _repr_html_(self) -> str:
+        """Return the run as HTML, which notebooks display: what ran, how it ended, values, charts."""
+        from trainsignal.report import notebook
+
+        return notebook.as_html(self.run, self._bound, self.__str__)
+
     def serialize(self) -> dict[str, Any]:
         """Return the description of the container and its callbacks; the same as `get_description`."""
         return self.get_description()

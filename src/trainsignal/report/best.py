@@ -1,0 +1,41 @@
+"""The best value of a series, the last one, and where they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainsignal.report.records import Series
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best value of a series.
+
+    Attributes:
+        row: 0-based; the first of equal ones.
+        value: in the number of digits that the series holds.
+        epoch: 0-based; None where rows are no epochs.
+    """
+
+    row: int
+    value: float
+    epoch: int | None
+
+
+def best_of(series: Series) -> Best | None:
+    """Return the best finite value; None without one, and where nobody said which direction is better."""
+    finite = np.flatnonzero(np.isfinite(series.values))
+    if series.direction is None or not finite.size:
+        return None
+    values = series.values[finite]
+    row = int(finite[values.argmin() if series.direction == "min" else values.argmax()])
+    epoch = None if series.epochs is None else int(series.epochs[row])
+    return Best(row, float(series.values[row]), epoch)
+
+
+def last_of(series: Series) -> float | None:
+    """Return the last finite value; None without one."""
+    finite = np.flatnonzero(np.isfinite(series.values))
+    return float(series.values[finite[-1]]) if finite.size else None

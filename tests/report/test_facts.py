@@ -1,0 +1,59 @@
+"""What is known of a run, as names and words."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.report_runs import STARTED_AT, about
+from trainsignal.report.facts import facts
+from trainsignal.report.wording import moment
+
+
+def test_facts_stand_in_an_order_that_a_reader_expects() -> None:
+    assert list(facts(about(resumed_at=(10, 2500)))) == [
+        ("progress", "4 of 4 epochs, 40 minibatches"),
+        ("started", moment(STARTED_AT)),
+        ("ended", moment(STARTED_AT + 60)),
+        ("duration", "1 min"),
+        ("model", "Model"),
+        ("script", "train.py"),
+        ("host", "machine"),
+        ("run id", "a1b2"),
+        ("trainsignal", "1.0"),
+        ("resumed", "after minibatch 10, 2,500"),
+    ]
+
+
+def test_what_an_archive_does_not_say_is_left_out() -> None:
+    nothing = about(
+        run_id=None, model=None, script=None, host=None, version=None, started_at=None, ended_at=None
+    )
+
+    assert [name for name, _ in facts(nothing)] == ["progress"]
+
+
+@pytest.mark.parametrize("unknown", ["started_at", "ended_at"])
+def test_without_begin_or_end_there_is_no_duration(unknown: str) -> None:
+    assert "duration" not in dict(facts(about(**{unknown: None})))
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [("in progress", "last seen"), ("killed", "last seen"), ("failed", "ended"), ("unknown", "ended")],
+)
+def test_the_last_moment_is_called_what_it_is(status: str, name: str) -> None:
+    assert dict(facts(about(status=status)))[name] == moment(STARTED_AT + 60)
+
+
+@pytest.mark.parametrize(
+    ("seams", "told"),
+    [
+        ((20,), "after minibatch 20"),
+        (tuple(range(1, 12)), "after minibatch …, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"),
+        ((0,), "once"),
+        ((0, 0), "2 times"),
+    ],
+    ids=["once", "often", "once without minibatches", "twice without minibatches"],
+)
+def test_resumptions_are_told(seams: tuple[int, ...], told: str) -> None:
+    assert dict(facts(about(resumed_at=seams)))["resumed"] == told

@@ -1,0 +1,194 @@
+"""Reading the archive of a run, all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.support.archives import PER_EPOCH, PER_MINIBATCH, archive, mark, put
+from tests.support.neon_reference import NEON_DATA, arrays
+from tests.support.runs import Bare
+from trainsignal import Callbacks
+from trainsignal.errors import ArchiveError
+from trainsignal.report.reading import read_file, read_run
+from trainsignal.report.records import Run
+from trainsignal.shared_data import SharedData
+
+_h5py: Any = h5py  # h5py-stubs do not know all of it
+
+NEONS = ("convbn", "deconv", "default_only", "hist_mini", "mlp", "multicost")
+UNMARKED = "the archive does not say where epochs end: they are drawn as equally long"
+
+
+def series_of(run: Run) -> dict[str, Any]:
+    return {one.key: one for one in run.series}
+
+
+@pytest.mark.parametrize("scenario", NEONS)
+def test_neons_archives_are_read_without_a_problem(scenario: str) -> None:
+    run = read_run(NEON_DATA / f"{scenario}.h5")
+
+    assert run.problems == ()
+    assert run.name == scenario
+    assert run.path == str(NEON_DATA / f"{scenario}.h5")
+    assert run.about.status == "unknown"
+    assert run.about.total_epochs == run.about.epochs_complete
+    assert run.about.started_at is not None
+    assert run.about.ended_at is not None
+    assert 0 < run.about.ended_at - run.about.started_at < 60
+    assert run.timeline.seconds[-1] == run.about.ended_at - run.about.started_at
+
+
+@pytest.mark.parametrize(
+    ("scenario", "ends"),
+    [
+        ("convbn", [0, 32, 63]),
+        ("deconv", [0, 10]),
+        ("default_only", [0, 30, 60]),
+        ("hist_mini", [0, 8, 16]),
+        ("mlp", [0, 32, 63, 94, 125]),
+        ("multicost", [0, 32, 63]),
+    ],
+)
+def test_neons_epochs_end_where_neon_marked_them(scenario: str, ends: list[float]) -> None:
+    run = read_run(NEON_DATA / f"{scenario}.h5")
+
+    assert run.timeline.minibatches.tolist() == ends
+    assert run.about.minibatches_done == ends[-1]
+
+
+def test_neons_series_hold_neons_numbers_and_no_row_that_was_never_reached() -> None:
+    reference, run = arrays("mlp"), series_of(read_run(NEON_DATA / "mlp.h5"))
+
+    assert list(run) == ["cost/loss", "cost/train", "metrics/Accuracy", "metrics/Top1Misclass", "time/loss"]
+    np.testing.assert_array_equal(run["cost/train"].values, reference["h5_cost_train"][:125])
+    np.testing.assert_array_equal(run["cost/loss"].values, reference["h5_cost_loss"])
+    np.testing.assert_array_equal(run["metrics/Accuracy"].values, reference["h5_metrics/Accuracy"])
+    assert run["cost/train"].axis == "minibatch"
+    assert run["cost/loss"].epochs.tolist() == run["time/loss"].epochs.tolist() == [0, 1, 2, 3]
+
+
+def test_the_columns_of_neons_costs_are_series() -> None:
+    reference, run = arrays("multicost"), series_of(read_run(NEON_DATA / "multicost.h5"))
+
+    for branch in range(3):
+        for key in ("multicost/train", "multicost/train_allbranches"):
+            np.testing.assert_array_equal(run[f"{key}[{branch}]"].values, reference[f"h5_{key}"][:63, branch])
+
+
+def test_a_run_of_ours_is_read_while_it_trains_and_when_it_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    callbacks = Callbacks(Bare(), output_file=path, progress_bar=False)
+    with callbacks.training(3, 4) as training:
+        for epoch in training.epochs():
+            for minibatch in training.minibatches(range(4)):
+                training.cost = 10.0 * epoch + minibatch
+        callbacks.callback_data.flush()
+        amid = read_run(path)
+        in_memory = read_file(callbacks.callback_data, name="here", path="")
+    over = read_run(path, name="mine")
+
+    assert (amid.about.status, over.about.status) == ("in progress", "completed")
+    assert in_memory.about.status == "in progress"
+    assert (amid.name, in_memory.name, over.name) == ("run", "here", "mine")
+    for one in (amid, in_memory, over):
+        assert one.problems == ()
+        assert one.about.minibatches_done == 12
+        assert one.timeline.minibatches.tolist() == [0, 4, 8, 12]
+        assert np.isfinite(one.timeline.seconds).all()
+        assert series_of(one)["cost/train"].values.size == 12
+
+
+def test_shared_data_that_holds_nothing_yet_is_an_empty_run() -> None:
+    run = read_file(SharedData(), name="run", path="")
+
+    assert (run.series, run.histograms, run.feature_maps, run.callback_times) == ((), (), (), ())
+    assert run.about.status == "in progress"
+
+
+def test_minibatches_are_done_as_far_as_any_series_tells() -> None:
+    with archive() as file:
+        mark(file, [4, 0], epochs=1, minibatches=4)
+        put(file, "cost/train", np.ones(7, "f4"), PER_MINIBATCH)
+        put(file, "learning_rate", np.ones(8), PER_MINIBATCH)
+        run = read_file(file, name="run", path="")
+
+    assert run.about.minibatches_done == 7
+    assert run.about.epochs_complete == 1
+
+
+def test_without_markers_the_series_tell_how_many_epochs_there_were() -> None:
+    with archive() as file:
+        put(file, "cost/train", np.ones(20, "f4"), PER_MINIBATCH)
+        put(file, "cost/loss", np.ones(4, "f4"), PER_EPOCH)
+        put(file, "cost/never", np.ones(0, "f4"), PER_EPOCH)
+        run = read_file(file, name="run", path="")
+
+    assert run.timeline.epochs_at(np.array([10.0])).tolist() == [2]
+    assert run.problems == (UNMARKED,)
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_read() -> None:
+    with archive() as file:
+        put(file, "cost/train", np.ones(3, "f4"), PER_MINIBATCH)
+        put(file, "hist/L_0_W", np.ones(3, "f4"))
+        put(file, "deconv/max_act/0000/vis", np.ones(3, "f4"))
+        put(file, "time/callbacks", np.ones(3, "f4"))
+        put(file, "checkpoints", np.ones(3, "f4"))
+        file["elsewhere"] = _h5py.SoftLink("/cost")
+        run = read_file(file, name="run", path="")
+
+    assert list(series_of(run)) == ["cost/train"]
+    assert [problem.partition("'")[2].partition("'")[0] for problem in run.problems] == [
+        "elsewhere", "checkpoints", "", "hist/L_0_W", "deconv/max_act/0000/vis", "time/callbacks",
+    ]  # fmt: skip
+
+
+def test_of_very_many_problems_the_first_are_told() -> None:
+    with archive() as file:
+        mark(file, [1], epochs=1, minibatches=1)
+        for index in range(60):
+            file[f"{index:03}"] = _h5py.SoftLink("/x")
+        problems = read_file(file, name="run", path="").problems
+
+    assert len(problems) == 51
+    assert problems[0].startswith("'000' ")
+    assert problems[-1] == "and 10 more such problems"
+
+
+def test_an_hdf5_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with _h5py.File(path, "w") as file:
+        file["layer/kernel"] = np.zeros((3, 3))
+    with pytest.raises(ArchiveError, match=r"not the archive of a run.*'layer/kernel'.*output_file"):
+        read_run(path)
+
+
+def test_an_empty_hdf5_file_is_no_archive(tmp_path: Path) -> None:
+    path = tmp_path / "empty.h5"
+    _h5py.File(path, "w").close()
+    with pytest.raises(ArchiveError, match="not the archive of a run"):
+        read_run(path)
+
+
+def test_an_archive_published_before_the_first_minibatch_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with _h5py.File(path, "w") as file:
+        file.create_group("config").attrs["run_id"] = "a"
+        mark(file, [0, 0], epochs=0, minibatches=0)
+    assert read_run(path).about.epochs_complete == 0
+
+
+def test_a_closed_file_cannot_be_read() -> None:
+    with archive() as file:
+        pass
+    with pytest.raises(ArchiveError, match="the archive 'x' is damaged"):
+        read_file(file, name="x", path="x")
+
+
+def test_a_name_is_shown_as_text_in_one_line() -> None:
+    assert read_file(SharedData(), name="a\nb", path="").name == "a\\nb"
