@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
+import io
+import json
+import os
+import shutil
+import subprocess
 import sys
+import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 import trainsignal
 from trainsignal import cli
 from trainsignal.checkpoint import load_state
+from trainsignal.report.pages import live, static
+from trainsignal.report.records import Run
+
+NEON = Path(__file__).parent / "data" / "neon"
 
 
 def test_demo_trains_keeps_its_files_and_tells_how_it_went(
@@ -58,7 +71,19 @@ def test_error_of_ours_is_one_line_and_status_1(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["dmo"], ["demo", "-eval", "0"]], ids=["none", "misspelt", "option"]
+    "arguments",
+    [
+        [],
+        ["dmo"],
+        ["demo", "-eval", "0"],
+        ["info"],
+        ["info", "run.h5", "--charts"],
+        ["export", "run.h5"],
+        ["report", "run.h5", "--axis", "hour"],
+        ["view", "run.h5", "--port", "65536"],
+        ["view", "run.h5", "--port", "-1"],
+    ],
+    ids=["none", "misspelt", "option", "no file", "unknown option", "no target", "axis", "port", "sign"],
 )
 def test_wrong_command_line_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -125,3 +150,253 @@ def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--version"])
 
     assert capsys.readouterr().out == f"trainsignal {trainsignal.__version__}\n"
+
+
+def neon_values(name: str, key: str) -> list[float]:
+    with h5py.File(str(NEON / name)) as archive:
+        values: list[float] = archive[key][()].tolist()
+    return values
+
+
+def test_info_shows_an_archive(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+
+    assert cli.main(["info", str(NEON / "mlp.h5")]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    losses = neon_values("mlp.h5", "cost/loss")
+    assert lines[0].split() == ["run", "mlp"]
+    assert ["cost/loss", f"{losses[-1]:.6g}"] in [line.split() for line in lines]
+    assert max(len(line) for line in lines if line[:1] in "┌│└") <= 70
+    assert "┌" in "".join(lines)
+
+
+def test_info_shows_several_archives_under_names_that_tell_them_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / folder / "run.h5" for folder in ("adam", "sgd")]
+    for path, source in zip(paths, ("mlp.h5", "multicost.h5"), strict=True):
+        path.parent.mkdir()
+        shutil.copy(NEON / source, path)
+    adam, sgd = map(str, paths)
+
+    assert cli.main(["info", "--no-charts", adam, sgd, adam]) == 0
+
+    printed = capsys.readouterr().out
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("run ")] == [
+        "adam/run", "sgd/run",
+    ]  # fmt: skip
+    assert "┌" not in printed
+
+
+def test_info_shows_every_series_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File(str(tmp_path / "many.h5"), "w") as archive:
+        for place in range(50):
+            archive[f"metrics/m{place:02}"] = np.ones(2)
+
+    cli.main(["info", "--no-charts", str(tmp_path / "many.h5")])
+    short = capsys.readouterr().out
+    cli.main(["info", "--no-charts", "--all", str(tmp_path / "many.h5")])
+    every = capsys.readouterr().out
+
+    assert short.splitlines()[-1] == "and 10 more series: --all shows them"
+    assert every.count("metrics/m") == 50
+
+
+def test_a_terminal_without_unicode_gets_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, encoding="ascii"))
+
+    assert cli.main(["info", str(NEON / "mlp.h5")]) == 0
+
+    assert b"+----" in stream.getvalue()
+
+
+@pytest.mark.parametrize("command", ["info", "report", "export"])
+def test_what_is_no_archive_is_an_error_of_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.h5").write_bytes(b"nothing of HDF5")
+    more = ["-o", str(tmp_path / "out.csv")] if command == "export" else []
+
+    assert cli.main([command, str(tmp_path / "run.h5"), *more]) == 1
+
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"trainsignal {command}: ") and printed.err.count("\n") == 1
+    assert "run.h5" in printed.err and printed.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are another thing there")
+def test_a_reader_that_goes_away_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert cli.main(["info", str(NEON / "mlp.h5")]) == 0
+        pipe.write("what Python writes when it exits goes nowhere")
+
+
+def test_export_writes_the_series(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.csv"
+
+    assert cli.main(["export", str(NEON / "mlp.h5"), "-o", str(out)]) == 0
+
+    with out.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    costs = [float(line["value"]) for line in lines if line["series"] == "cost/loss"]
+    assert costs == pytest.approx(neon_values("mlp.h5", "cost/loss"), rel=1e-7)
+    keys = {line["series"] for line in lines}
+    assert capsys.readouterr().out == f"{len(keys)} series: {out}\n"
+
+
+def test_export_writes_the_series_that_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.json"
+
+    status = cli.main(
+        ["export", str(NEON / "mlp.h5"), "-o", str(out), "--series", "cost/loss", "cost/train",
+         "--series", "cost/loss"]
+    )  # fmt: skip
+
+    assert status == 0
+    assert list(json.loads(out.read_text())["series"]) == ["cost/loss", "cost/train"]
+    assert capsys.readouterr().out == f"2 series: {out}\n"
+
+
+class Pages:
+    """Takes the place of what draws: keeps what it was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.names: list[str] = []
+        self.options: list[object] = []
+        self.viewed: dict[str, object] = {}
+        self.opened: list[str] = []
+        monkeypatch.setattr(static, "write_report", self._write)
+        monkeypatch.setattr(live, "serve", self._serve)
+        monkeypatch.setattr(webbrowser, "open", self._open)
+        self.browser: bool | Exception = True
+
+    def _write(self, runs: Sequence[Run], folder: Path, axis: str) -> Path:
+        self.names = [run.name for run in runs]
+        self.options = [folder, axis]
+        return folder / "page.html"
+
+    def _serve(self, path: Path, **options: object) -> None:
+        self.viewed = {"path": path, **options}
+
+    def _open(self, address: str) -> bool:
+        if isinstance(self.browser, Exception):
+            raise self.browser
+        self.opened.append(address)
+        return self.browser
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> Pages:
+    return Pages(monkeypatch)
+
+
+@pytest.mark.parametrize("flags", [[], ["-i"], ["--input"]], ids=["as one types", "as for nvis", "in full"])
+def test_report_says_where_the_page_is(
+    flags: list[str], pages: Pages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["report", *flags, str(NEON / "mlp.h5")]) == 0
+
+    assert pages.names == ["mlp"] and pages.options == [Path(), "epoch"] and pages.opened == []
+    assert capsys.readouterr().out == "page.html\n"
+
+
+def test_report_compares_archives_in_the_order_given(pages: Pages, tmp_path: Path) -> None:
+    archives = [str(NEON / f"{name}.h5") for name in ("mlp", "convbn", "mlp")]
+
+    assert cli.main(["report", *archives, "-o", str(tmp_path), "--axis", "time"]) == 0
+
+    assert pages.names == ["mlp", "convbn"] and pages.options == [tmp_path, "time"]
+
+
+def test_report_opens_the_page(pages: Pages, tmp_path: Path) -> None:
+    assert cli.main(["report", str(NEON / "mlp.h5"), "-o", str(tmp_path), "--open"]) == 0
+
+    assert pages.opened == [(tmp_path / "page.html").as_uri()]
+
+
+@pytest.mark.parametrize("answer", [False, webbrowser.Error("no display")], ids=["refused", "raised"])
+def test_report_without_a_browser_says_what_to_open(
+    answer: bool | Exception, pages: Pages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages.browser = answer
+
+    assert cli.main(["report", str(NEON / "mlp.h5"), "--open"]) == 0
+
+    assert "no browser could be opened: open page.html yourself" in capsys.readouterr().out
+
+
+def test_report_without_an_archive_is_a_wrong_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["report"])
+
+    assert caught.value.code == 2
+    assert "expected an archive" in capsys.readouterr().err
+
+
+def test_view_hands_on_what_was_asked_for(pages: Pages) -> None:
+    assert (
+        cli.main(["view", "runs", "--port", "0", "--host", "0.0.0.0", "--axis", "minibatch", "--open"]) == 0
+    )
+
+    del pages.viewed["tell"]
+    assert pages.viewed == {
+        "path": Path("runs"), "port": 0, "host": "0.0.0.0", "axis": "minibatch", "open_browser": True,
+    }  # fmt: skip
+
+
+def test_view_listens_at_this_machine_alone_unless_told_otherwise(pages: Pages) -> None:
+    cli.main(["view", "run.h5"])
+
+    assert pages.viewed["host"] == "127.0.0.1" and pages.viewed["port"] == live.PORT
+
+
+def test_ctrl_c_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live, "serve", interrupted)
+
+    assert cli.main(["view", "run.h5"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_that_is_not_ours_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(live, "serve", wrong)
+
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["view", "run.h5"])
+
+
+def test_a_missing_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    assert cli.main(["export", str(NEON / "mlp.h5"), "-o", str(tmp_path / "out.parquet")]) == 1
+
+    assert 'pip install "trainsignal[parquet]"' in capsys.readouterr().err
+
+
+def test_what_a_subcommand_needs_is_not_imported_before() -> None:
+    script = """
+import sys
+from trainsignal import cli
+try:
+    cli.main(["--help"])
+except SystemExit:
+    pass
+loaded = [name for name in ("bokeh", "uniplot", "pyarrow", "tensorboard", "sklearn") if name in sys.modules]
+assert not loaded, loaded
+"""
+
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.runs import FakeClock
-from tests.support.tensorboard_events import shown
+from tests.support.tensorboard_events import shown, times_shown
 from trainsignal.errors import ConfigurationError
 from trainsignal.scalar_events import FILES, ScalarWriter, import_tensorboard, keep_events_aside
 
@@ -38,13 +38,16 @@ def test_no_points_are_no_event(writer: ScalarWriter, tmp_path: Path) -> None:
 
 
 def test_points_carry_the_time_of_the_clock(writer: ScalarWriter, tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     writer.write(1, {"cost": 0.5})
     writer.flush()
-    accumulator = EventAccumulator(str(tmp_path / "run"))
-    accumulator.Reload()
-    assert accumulator.Scalars("cost")[0].wall_time == 1.5e9
+    assert times_shown(tmp_path / "run") == {"cost": [1.5e9]}
+
+
+def test_points_carry_the_time_that_is_given_with_them(writer: ScalarWriter, tmp_path: Path) -> None:
+    writer.write(1, {"cost": 0.5}, at=2.5)
+    writer.write(2, {"cost": 0.25})
+    writer.flush()
+    assert times_shown(tmp_path / "run") == {"cost": [2.5, 1.5e9]}
 
 
 def test_points_from_a_step_on_are_hidden(writer: ScalarWriter, tmp_path: Path) -> None:

@@ -69,15 +69,20 @@ class ScalarWriter:
         self._has_failed = False
         self._file = _import("summary.writer.event_file_writer").EventFileWriter(str(folder))
 
-    def write(self, step: int, points: Mapping[str, float]) -> None:
+    def write(self, step: int, points: Mapping[str, float], *, at: float | None = None) -> None:
         """Hand points, by tag, to the thread.
+
+        Args:
+            step: where they stand.
+            points: values by tag.
+            at: their time, in seconds since 1970-01-01 UTC; None: now, by the clock.
 
         Raises:
             Exception: what went wrong in the thread before.
         """
         if points:
             values = [self._summary.Value(tag=tag, simple_value=value) for tag, value in points.items()]
-            self._add(step=step, summary=self._summary(value=values))
+            self._add(at, step=step, summary=self._summary(value=values))
 
     def hide_from(self, step: int) -> None:
         """Have TensorBoard show none of the points so far that have this step or a later one.
@@ -85,7 +90,7 @@ class ScalarWriter:
         Raises:
             Exception: what went wrong in the thread before.
         """
-        self._add(step=step, session_log=self._session_log(status=self._session_log.START))
+        self._add(None, step=step, session_log=self._session_log(status=self._session_log.START))
 
     def flush(self) -> None:
         """Wait until all points are in the file.
@@ -116,9 +121,10 @@ class ScalarWriter:
         finally:
             self._file.close()
 
-    def _add(self, **content: Any) -> None:
+    def _add(self, at: float | None, **content: Any) -> None:
         with self._noting_failure():
-            self._file.add_event(self._event(wall_time=self._clock(), **content))
+            moment = self._clock() if at is None else at
+            self._file.add_event(self._event(wall_time=moment, **content))
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Generator[None]:
