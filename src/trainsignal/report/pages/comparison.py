@@ -1,0 +1,131 @@
+"""Several runs in a table that sorts by a click on its headers.
+
+A table of HTML: Bokeh's own takes names of columns for HTML, puts missing numbers first when it sorts
+downwards, and weighs 300 kB.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any, Literal
+
+from trainsignal import keys
+from trainsignal.report.best import best_of, last_of
+from trainsignal.report.pages import markup
+from trainsignal.report.pages.curves import colour_of
+from trainsignal.report.pages.toolkit import models
+from trainsignal.report.records import About, Run, Series
+from trainsignal.report.wording import amount, duration, moment, number
+
+_MOST_SERIES = 4
+"""So many have columns: a last and a best value each."""
+
+_FIRST_HEADS = ("run", "status", "epochs", "duration", "started")
+_NUMBERS_FROM = 2
+"""0-based column from which on all are numbers."""
+
+
+_Which = Literal["last", "best"]
+
+_Column = tuple[str, _Which]
+"""Key of a series, and which of its values."""
+
+
+class Comparison:
+    """Runs, how far they came, and the last and best values of what they have in common; hidden with one run.
+
+    Args:
+        runs: in the order of the rows, until a reader chooses another.
+
+    Attributes:
+        model: Bokeh's element.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.model: Any = markup.element()
+        self.model.js_on_change("text", models.CustomJS(code=markup.resource("resort.js")))
+        self.update(runs)
+
+    def update(self, runs: Sequence[Run]) -> None:
+        """Show the runs as they are now."""
+        self.model.visible = len(runs) > 1
+        compared, left_out = _compared(runs)
+        columns = _columns(compared, runs)
+        heads = [_head(name) for name in _FIRST_HEADS] + [_head(key, which) for key, which in columns]
+        rows = [
+            [_name_cell(run.name, place), *_about_cells(run.about), *_series_cells(run, columns)]
+            for place, run in enumerate(runs)
+        ]
+        table = markup.table(heads, rows, range(_NUMBERS_FROM, len(heads)))
+        note = f'<p class="soft">{left_out:,} more series are in the charts.</p>' if left_out else ""
+        sort = escape(markup.resource("sorted_table.js"))
+        self.model.text = f'<h2>Runs</h2><div onclick="{sort}">{table}</div>{note}'
+
+
+def _compared(runs: Sequence[Run]) -> tuple[list[str], int]:
+    """Return the keys of the losses and metrics that most runs have, and how many others there are."""
+    groups = (keys.LOSSES, keys.METRICS)
+    having = Counter(one.key for run in runs for group in groups for one in run.below(group))
+    most_common_first = [key for key, _ in having.most_common()]
+    return most_common_first[:_MOST_SERIES], len(most_common_first[_MOST_SERIES:])
+
+
+def _columns(compared: Sequence[str], runs: Sequence[Run]) -> list[_Column]:
+    """Return the columns of series: a best one only where somebody said which direction is better."""
+    directed = {one.key for run in runs for one in run.series if one.direction is not None}
+    columns: list[_Column] = []
+    for key in compared:
+        columns.append((key, "last"))
+        if key in directed:
+            columns.append((key, "best"))
+    return columns
+
+
+def _head(name: str, which: str = "") -> str:
+    kind = f'<br><span class="soft">{which}</span>' if which else ""
+    return f"<button>{escape(name)}{kind}</button>"
+
+
+def _name_cell(name: str, place: int) -> str:
+    """Return the name of a run, beside the colour of its curves."""
+    return _text_cell(name, f'<i class="swatch" style="background: {colour_of(place)}"></i> ')
+
+
+def _about_cells(about: About) -> list[str]:
+    began, ended = about.started_at, about.ended_at
+    took = None if began is None or ended is None else ended - began
+    return [
+        _text_cell(about.status),
+        _number_cell(about.epochs_complete, number),
+        _number_cell(took, duration),
+        _number_cell(began, moment),
+    ]
+
+
+def _series_cells(run: Run, columns: Sequence[_Column]) -> list[str]:
+    series = {one.key: one for one in run.series}
+    return [
+        _number_cell(None, number) if key not in series else _series_cell(series[key], which)
+        for key, which in columns
+    ]
+
+
+def _series_cell(series: Series, which: _Which) -> str:
+    best = best_of(series)
+    value = last_of(series) if which == "last" else None if best is None else best.value
+    return _number_cell(value, lambda known: amount(known, series.unit))
+
+
+def _text_cell(text: str, before: str = "") -> str:
+    """Return a text, which sorts as such; `before` is HTML that stands before it."""
+    return f'<span data-text="{escape(text)}">{before}{escape(text)}</span>'
+
+
+def _number_cell(value: float | None, worded: Callable[[float], str]) -> str:
+    """Return a number in words, which sorts as a number; a dash where it is missing."""
+    if value is None or not math.isfinite(value):
+        return '<span data-number="">&ndash;</span>'
+    return f'<span data-number="{value!r}">{escape(worded(value))}</span>'

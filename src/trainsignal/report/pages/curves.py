@@ -1,0 +1,93 @@
+"""A series as a curve in a figure: a line, dots where a line would not show, and a star at its best value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from trainsignal.report.grouping import Line
+from trainsignal.report.pages.points import Columns
+from trainsignal.report.pages.toolkit import models
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#c46b9c", "#a87c00", "#3f93d0", "#8a63d2", "#808080")
+"""Told apart by the colour-blind too, and readable on white as on near-black.
+
+Source: M. Okabe, K. Ito: Color Universal Design, 2008; the light ones darker than there.
+"""
+
+DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
+
+_MUTED = 0.1
+
+
+class Curve:
+    """One line of a chart.
+
+    Args:
+        figure: in which it is drawn.
+        line: what is drawn.
+        colour, dash: 0-based numbers; there are fewer colours and dashes, so they come again.
+        axis: name of the column that says where points lie.
+
+    Attributes:
+        source: its points, see `points.columns`, and in its tags what the readout tells of it.
+        line, dots, stars: Bokeh's renderers.
+    """
+
+    def __init__(self, figure: Any, line: Line, colour: int, dash: int, axis: str) -> None:
+        self._colour = colour_of(colour)
+        self.source: Any = models.ColumnDataSource()
+        look = {"line_color": self._colour, "line_width": 1.5, "line_dash": DASHES[dash % len(DASHES)]}
+        if line.series.holds_from_begin:
+            self.line: Any = self._draw(figure, models.Step, mode="after", **at(axis), **look)
+        else:
+            self.line = self._draw(figure, models.Line, **at(axis), **look)
+        filled = {"line_color": self._colour, "fill_color": self._colour}
+        self.dots: Any = self._draw(figure, models.Scatter, marker="circle", size="dot", **at(axis), **filled)
+        self.stars: Any = self._draw(figure, models.Scatter, marker="star", size="star", **at(axis), **filled)
+
+    def _draw(self, figure: Any, glyph: Any, **look: Any) -> Any:
+        """Add a renderer to the figure, with what it looks like when it is muted."""
+        faint = {name.replace("color", "alpha"): _MUTED for name in look if name.endswith("color")}
+        renderer = models.GlyphRenderer(
+            data_source=self.source,
+            glyph=glyph(**look),
+            muted_glyph=glyph(**look, **faint),
+            selection_glyph=None,
+            nonselection_glyph=None,
+        )
+        figure.renderers.append(renderer)
+        return renderer
+
+    def update(self, columns: Columns, tag: dict[str, object]) -> None:
+        """Show these points; nothing is sent to a browser that has them already.
+
+        Args:
+            columns: see `points.columns`.
+            tag: what the readout tells of the line.
+        """
+        fill(self.source, columns, {**tag, "colour": self._colour})
+        for marks, column in ((self.dots, "dot"), (self.stars, "star")):
+            marks.visible = bool(columns[column].any())
+
+
+def at(axis: str) -> dict[str, str]:
+    """Return the columns that say where points lie."""
+    return {"x": axis, "y": "value"}
+
+
+def colour_of(number: int) -> str:
+    """Return a colour; after the last the first comes again."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def fill(source: Any, columns: Columns, tag: dict[str, object]) -> None:
+    """Put points and what is told of them into a source, unless they are there."""
+    source.tags = [tag]
+    before = source.data
+    if before.keys() != columns.keys() or not all(
+        np.array_equal(before[name], columns[name], equal_nan=columns[name].dtype.kind == "f")
+        for name in columns
+    ):
+        source.data = columns

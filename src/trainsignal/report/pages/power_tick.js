@@ -1,0 +1,1 @@
+return Number.isInteger(tick) ? powerOfTwo(tick) : "";
