@@ -15,6 +15,7 @@ from benchmarks import (
     histogram,
     import_time,
     plugging_in,
+    report,
     ten_callbacks,
     ten_million,
     torch_loop,
@@ -31,6 +32,7 @@ QUESTIONS = (
     histogram.measure,
     plugging_in.measure,
     torch_loop.measure,
+    report.measure,
     import_time.measure,
 )
 PACKAGES = (

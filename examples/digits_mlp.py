@@ -87,6 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model.load_params(saved[-1])
     right = float(model.eval(valid_set, metric=Accuracy())[0])
     print(f"held out     {100 * right:.1f} % of {valid_set.ndata} digits are right")
+    if args.output_file:
+        print(f"look at it   {program()} report {args.output_file} --open")
+
+
+def program() -> str:
+    """Return the `trainsignal` command as it was typed, where this is `trainsignal demo`."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "trainsignal" else "trainsignal"
 
 
 if __name__ == "__main__":

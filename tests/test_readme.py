@@ -2,7 +2,10 @@
 
 import contextlib
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,19 @@ README = Path(__file__).parent.parent / "README.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_every_code_block_is_python() -> None:
+def test_every_code_block_is_python_or_a_list_of_commands() -> None:
     languages = {language for language, _ in FENCE.findall(README.read_text("utf-8"))}
 
-    assert languages == {"python"}
+    assert languages == {"python", "bash"}
+
+
+def run_commands(block: str) -> str:
+    """Return what the commands of a block print, run by a shell that ends at the first one that fails."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", "-e", "-c", block]
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": programs}
+    ).stdout
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +39,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any], 
     names: dict[str, Any] = {}
     printed = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
-        for _, block in FENCE.findall(README.read_text("utf-8")):
-            exec(compile(block, str(README), "exec"), names)
+        for language, block in FENCE.findall(README.read_text("utf-8")):
+            if language == "python":
+                exec(compile(block, str(README), "exec"), names)
+            else:
+                printed.write(run_commands(block))
     return printed.getvalue(), names, folder
 
 
@@ -73,3 +88,12 @@ def test_run_that_was_started_again_went_on(ran: tuple[str, dict[str, Any], Path
         assert archive["cost/loss"].shape == (4,)
         assert not np.isnan(archive["cost/loss"][:]).any()
         assert not np.isnan(archive["cost/train"][:]).any()
+
+
+def test_the_commands_have_left_their_pages_and_tables(ran: tuple[str, dict[str, Any], Path]) -> None:
+    folder = ran[2]
+
+    assert (folder / "run.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert (folder / "comparison.html").exists()
+    assert (folder / "run.csv").read_text("utf-8").startswith("series,row,epoch")
+    assert "completed" in ran[0]
