@@ -19,7 +19,7 @@ from trainsignal.report.reading import read_run
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
-COLOURS = 128
+COLOURS = 256
 """Of a picture: charts have few, and the files become a third."""
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.support.report_runs import STARTED_AT, about
-from trainsignal.report.facts import facts
+from tests.support.report_runs import STARTED_AT, about, run
+from trainsignal.report.facts import facts, newest_checkpoints
+from trainsignal.report.records import SavedCheckpoint
 from trainsignal.report.wording import moment
 
 
@@ -57,3 +60,25 @@ def test_the_last_moment_is_called_what_it_is(status: str, name: str) -> None:
 )
 def test_resumptions_are_told(seams: tuple[int, ...], told: str) -> None:
     assert dict(facts(about(resumed_at=seams)))["resumed"] == told
+
+
+def test_checkpoints_stand_newest_first_and_one_that_was_overwritten_once() -> None:
+    saved = tuple(
+        SavedCheckpoint(path, epoch, 0, None) for epoch, path in enumerate(("a", "best", "b", "best"))
+    )
+
+    newest = newest_checkpoints(run(about=about(checkpoints=saved)))
+
+    assert [(one.path, one.epoch) for one in newest] == [("best", 3), ("b", 2), ("a", 0)]
+
+
+def test_a_checkpoint_beside_the_archive_is_told_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = (str(tmp_path / "runs" / "kept" / "a.h5"), str(tmp_path / "elsewhere.h5"))
+    saved = tuple(SavedCheckpoint(path, 0, 0, None) for path in paths)
+
+    newest = newest_checkpoints(run(path="runs/run.h5", about=about(checkpoints=saved)))
+
+    assert [one.path for one in newest] == [str(tmp_path / "elsewhere.h5"), str(Path("kept", "a.h5"))]

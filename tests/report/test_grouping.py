@@ -159,3 +159,10 @@ def test_what_the_title_says_is_left_out_only_where_no_line_has_another_name() -
     series = (each_epoch("metrics/a", [1.0]), each_epoch("metrics/val_a", [1.0]))
     [metric] = group_series([run(*series, name="sgd"), run(*series, name="adam")])
     assert lines(metric) == ["sgd · a", "sgd · val_a", "adam · a", "adam · val_a"]
+
+
+def test_nan_among_the_parameters_are_a_chart_only_if_there_were_any() -> None:
+    none, some = each_epoch("hist_nan", [0.0, 0.0]), each_epoch("hist_nan_2", [0.0, 3.0])
+
+    assert group_series([run(none)]) == []
+    assert [group.title for group in group_series([run(none, some)])] == ["NaN among the parameters"]

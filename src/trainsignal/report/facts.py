@@ -1,17 +1,19 @@
-"""What is known of a run, as names and words: the same on pages, in terminals and in notebooks."""
+"""What is known of a run in words, and its checkpoints: the same on pages, in terminals and in notebooks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from trainsignal.report.records import About
+from trainsignal.report.records import About, Run, SavedCheckpoint
 from trainsignal.report.wording import duration, moment, progress
 
 _MOST_SEAMS = 10
 
 
 def facts(about: About) -> Iterator[tuple[str, str]]:
-    """Yield the name of each fact that the archive tells, and the fact in words; but for how the run ended."""
+    """Yield the name of each fact that the archive tells, and the fact in words; not how the run ended."""
     yield "progress", progress(about)
     began, ended = about.started_at, about.ended_at
     if began is not None:
@@ -30,6 +32,21 @@ def facts(about: About) -> Iterator[tuple[str, str]]:
     yield from ((name, told) for name, told in known.items() if told is not None)
     if about.resumed_at:
         yield "resumed", _resumptions(about.resumed_at)
+
+
+def newest_checkpoints(run: Run) -> list[SavedCheckpoint]:
+    """Return the checkpoints of a run, newest first; of those at one path, the last.
+
+    Paths below the archive's folder are told from there, so that they hold after both were moved.
+    """
+    home = Path(run.path).absolute().parent
+    last = {one.path: one for one in run.about.checkpoints}
+    newest = [one for one in reversed(run.about.checkpoints) if last[one.path] is one]
+    return [replace(one, path=_from(home, Path(one.path))) for one in newest]
+
+
+def _from(home: Path, path: Path) -> str:
+    return str(path.relative_to(home) if path.is_relative_to(home) else path)
 
 
 def _resumptions(seams: Sequence[int]) -> str:

@@ -28,6 +28,8 @@ _ON_DATA = re.compile(
 _COLUMN = re.compile(r"(.+)\[(\d+)\]")
 """One column of a series of several: "multicost/train[0]"."""
 
+_HISTOGRAM_NANS = re.compile(rf"{keys.HISTOGRAM_NANS}(_\d+)?")
+
 _SECOND_WRITER = re.compile(r"(.+)_\d+")
 
 
@@ -92,7 +94,7 @@ def group_series(runs: Sequence[Run]) -> list[ChartGroup]:
         present = {series.key for series in run.series}
         drawn_as_cost = {series.reported_as for series in run.below(keys.LOSSES)} - {None}
         for series in run.series:
-            if not series.values.size or _is_told_as_cost(series, drawn_as_cost):
+            if not series.values.size or _is_told_as_cost(series, drawn_as_cost) or _is_all_well(series):
                 continue
             place = _place(series.key, present)
             identity = (place.section, place.title.casefold(), series.unit or "", _axis(series.axis))
@@ -126,6 +128,11 @@ def _is_told_as_cost(series: Series, costs: set[str | None]) -> bool:
     return bool(name) and (series.reported_as or name) in costs
 
 
+def _is_all_well(series: Series) -> bool:
+    """Return whether a series counts the NaN among the parameters, and there were none."""
+    return _HISTOGRAM_NANS.fullmatch(series.key) is not None and not (series.values > 0).any()
+
+
 def _place(key: str, present: set[str]) -> _Place:
     """Return where the series of a key belongs, among those that are present in its run."""
     group, _, name = key.partition("/")
@@ -147,6 +154,8 @@ def _place(key: str, present: set[str]) -> _Place:
         return _Place("branches", _BRANCH_TITLES[whole], "cost", f"branch {name}")
     if re.fullmatch(rf"{keys.LEARNING_RATE}(_\d+)?", whole):
         return _Place("learning rate", "Learning rate", "learning rate", name.replace("_", " "))
+    if _HISTOGRAM_NANS.fullmatch(whole):
+        return _Place("other", "NaN among the parameters", "numbers", name)
     return _Place("other", unescaped(whole), unescaped(whole), name)
 
 

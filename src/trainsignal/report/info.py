@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from trainsignal import keys
 from trainsignal.errors import MissingPackageError
-from trainsignal.report.facts import facts
+from trainsignal.report.facts import facts, newest_checkpoints
 from trainsignal.report.line_charts import LEAST_WIDTH, can_be_drawn, import_uniplot, line_chart
 from trainsignal.report.records import Run, Series
 from trainsignal.report.series_table import series_table
@@ -78,12 +78,11 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
 
 def _files_and_costs(run: Run) -> Iterator[tuple[str, str]]:
     """Yield checkpoints, times of callbacks, what only pages show, and problems, each with its label."""
-    last_of_path = {one.path: one for one in run.about.checkpoints}.values()
-    newest = sorted(last_of_path, key=lambda one: (one.epoch, one.minibatch))[-_MOST_CHECKPOINTS:]
-    for one in newest:
+    saved = newest_checkpoints(run)
+    for one in reversed(saved[:_MOST_CHECKPOINTS]):
         yield "checkpoint", f"{one.path} (epoch {one.epoch})"
-    if len(last_of_path) > len(newest):
-        yield "", f"and {len(last_of_path) - len(newest)} older"
+    if len(saved) > _MOST_CHECKPOINTS:
+        yield "", f"and {len(saved) - _MOST_CHECKPOINTS} older"
     for callback in run.callback_times[:_MOST_CALLBACKS]:
         yield "time", f"{duration(callback.seconds):<11}{callback.name}"
     drawn = [

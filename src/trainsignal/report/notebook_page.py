@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from trainsignal.report.best import best_of, last_of
-from trainsignal.report.facts import facts
+from trainsignal.report.facts import facts, newest_checkpoints
 from trainsignal.report.grouping import ChartGroup, Line, group_series
 from trainsignal.report.records import About, CallbackTime, Run, SavedCheckpoint, Series
 from trainsignal.report.svg_chart import COLOURS, Curve, svg_chart
@@ -117,8 +117,7 @@ def _row_of(series: Series) -> tuple[str, ...]:
 def _costs(run: Run) -> str:
     """Return the slowest callbacks and the newest checkpoints."""
     slow = [_cost(one) for one in run.callback_times[:_MOST_SLOW]]
-    newest = list({one.path: one for one in run.about.checkpoints}.values())
-    newest.sort(key=lambda one: (one.epoch, one.minibatch), reverse=True)
+    newest = newest_checkpoints(run)
     saved = [_saved(one) for one in newest[:_MOST_CHECKPOINTS]]
     return _table(
         ("callback", "time"), slow, numbers=(1,), more=len(run.callback_times) - len(slow)

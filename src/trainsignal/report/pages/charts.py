@@ -61,7 +61,9 @@ class Charts:
         self._charts: dict[Hashable, _Chart] = {}
         self._groups: dict[Hashable, Sequence[ChartGroup]] = {}
         self.controls: Any = models.Row(
-            children=[self._common.x_axes.chooser, self._common.y_scales.toggle], name="controls"
+            children=[self._common.x_axes.chooser, self._common.y_scales.toggle],
+            name="controls",
+            margin=(14, 0, 0, 0),
         )
         self.sections: list[ChartSection] = []
         self.update(runs)

@@ -23,7 +23,7 @@ from trainsignal.report.wording import amount, duration, moment, number
 _MOST_SERIES = 4
 """So many have columns: a last and a best value each."""
 
-_FIRST_HEADS = ("run", "status", "epochs", "duration", "started")
+_FIRST_HEADS = ("run", "status", "epochs", "duration")
 _NUMBERS_FROM = 2
 """0-based column from which on all are numbers."""
 
@@ -54,9 +54,14 @@ class Comparison:
         self.model.visible = len(runs) > 1
         compared, left_out = _compared(runs)
         columns = _columns(compared, runs)
-        heads = [_head(name) for name in _FIRST_HEADS] + [_head(key, which) for key, which in columns]
+        heads = [*map(_head, _FIRST_HEADS), *(_head(key, which) for key, which in columns), _head("started")]
         rows = [
-            [_name_cell(run.name, place), *_about_cells(run.about), *_series_cells(run, columns)]
+            [
+                _name_cell(run.name, place),
+                *_about_cells(run.about),
+                *_series_cells(run, columns),
+                _number_cell(run.about.started_at, moment),
+            ]
             for place, run in enumerate(runs)
         ]
         table = markup.table(heads, rows, range(_NUMBERS_FROM, len(heads)))
@@ -91,7 +96,9 @@ def _head(name: str, which: str = "") -> str:
 
 def _name_cell(name: str, place: int) -> str:
     """Return the name of a run, beside the colour of its curves."""
-    return _text_cell(name, f'<i class="swatch" style="background: {colour_of(place)}"></i> ')
+    swatch = f'<i class="swatch" style="background: {colour_of(place)}"></i>'
+    shown = escape(name)
+    return f'<span class="unbroken" data-text="{shown}">{swatch} {shown}</span>'
 
 
 def _about_cells(about: About) -> list[str]:
@@ -101,7 +108,6 @@ def _about_cells(about: About) -> list[str]:
         _text_cell(about.status),
         _number_cell(about.epochs_complete, number),
         _number_cell(took, duration),
-        _number_cell(began, moment),
     ]
 
 
@@ -119,9 +125,9 @@ def _series_cell(series: Series, which: _Which) -> str:
     return _number_cell(value, lambda known: amount(known, series.unit))
 
 
-def _text_cell(text: str, before: str = "") -> str:
-    """Return a text, which sorts as such; `before` is HTML that stands before it."""
-    return f'<span data-text="{escape(text)}">{before}{escape(text)}</span>'
+def _text_cell(text: str) -> str:
+    """Return a text, which sorts as such."""
+    return f'<span data-text="{escape(text)}">{escape(text)}</span>'
 
 
 def _number_cell(value: float | None, worded: Callable[[float], str]) -> str:

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from trainsignal.report.best import best_of, last_of
-from trainsignal.report.facts import facts
+from trainsignal.report.facts import facts, newest_checkpoints
 from trainsignal.report.pages import markup
 from trainsignal.report.records import About, Run, SavedCheckpoint, Series
 from trainsignal.report.wording import amount, ending, moment
@@ -54,7 +54,7 @@ class Overview:
                 _headline(run),
                 _progress_bar(run.about),
                 _facts(run),
-                f'<div class="beside">{_series(run)}{_checkpoints(run.about)}</div>',
+                f'<div class="beside">{_series(run)}{_checkpoints(run)}</div>',
             ]
         )
 
@@ -121,10 +121,8 @@ def _values(series: Series) -> list[str]:
     return [name, shown, escape(amount(best.value, series.unit)), where]
 
 
-def _checkpoints(about: About) -> str:
-    last_of_each = {one.path: one for one in about.checkpoints}
-    order = [one for one in about.checkpoints if last_of_each[one.path] is one]
-    rows = [_saved(one) for one in reversed(order)]
+def _checkpoints(run: Run) -> str:
+    rows = [_saved(one) for one in newest_checkpoints(run)]
     heads = ["checkpoint", "epoch", "minibatch", "saved"]
     return _section("checkpoints", "Checkpoints", heads, rows, _CHECKPOINTS_SHOWN, numbers=(1, 2))
 

@@ -20,8 +20,8 @@ Columns: TypeAlias = dict[str, npt.NDArray[Any]]
 DOT_SIZE, STAR_SIZE = 5, 13
 """In pixels."""
 
-_FEW = 100
-"""A line of no more points has a dot at each."""
+_FEW = {"minibatch": 20, "epoch": 100, "row": 100}
+"""By what its rows are: a line of no more points has a dot at each. Minibatches are rather a curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def columns(series: Series, timeline: Timeline, points: int, window: Window | No
         **_places(series, timeline, rows),
         "value": drawn.astype(series.values.dtype),
         "row": np.where(is_break, -1, rows).astype(np.int32),
-        "dot": np.where(_needs_dot(is_break), DOT_SIZE, 0).astype(np.uint8),
+        "dot": np.where(_needs_dot(is_break, _FEW[series.axis]), DOT_SIZE, 0).astype(np.uint8),
         "star": np.where((rows == best_row) & ~is_break, STAR_SIZE, 0).astype(np.uint8),
     }
     if series.holds_from_begin and rows.size:
@@ -105,9 +105,9 @@ def _with_breaks(values: Floats, rows: Indices) -> tuple[Indices, npt.NDArray[np
     return np.insert(rows, after_gap, rows[after_gap]), is_break
 
 
-def _needs_dot(is_break: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _needs_dot(is_break: npt.NDArray[np.bool_], few: int) -> npt.NDArray[np.bool_]:
     """Return at which points a dot stands: at all if they are few, else where a break is on both sides."""
-    if is_break.size <= _FEW:
+    if is_break.size <= few:
         return ~is_break
     around = np.concatenate(([True], is_break, [True]))
     return ~is_break & around[:-2] & around[2:]
