@@ -76,10 +76,11 @@ HOME_OF = {
     "jax": ("models.jax",),
     "xgboost": ("loops.xgboost", "models.xgboost"),
     "lightgbm": ("loops.lightgbm", "models.lightgbm"),
-    "bokeh": ("report.pages",),
-    "PIL": ("report.pages",),
+    "bokeh": ("report.pages.toolkit", "report.pages.server"),
+    "tornado": ("report.pages.server",),
+    "PIL": ("report.pages.picture_files",),
     "uniplot": ("report.line_charts",),
-    "pyarrow": ("report.export",),
+    "pyarrow": ("report.export.parquet",),
     "IPython": ("report.notebook",),
 }  # fmt: skip
 """Where each dependency is imported, and nowhere else."""
@@ -87,7 +88,7 @@ HOME_OF = {
 OPTIONAL = (
     "sklearn", "torch", "keras", "lightning", "ignite", "transformers", "jax", "xgboost", "lightgbm",
     "safetensors", "pandas", "matplotlib", "scipy", "configargparse", "tensorboard", "psutil", "pynvml",
-    "bokeh", "PIL", "uniplot", "pyarrow", "IPython",
+    "bokeh", "tornado", "PIL", "uniplot", "pyarrow", "IPython",
 )  # fmt: skip
 """What `import trainsignal` must not import."""
 
@@ -148,8 +149,9 @@ def imports_of(name: str) -> Iterator[Import]:
 
 
 def _is_require(call: ast.Call) -> bool:
-    """Return whether a call is `require("package", ...)` of `extras`, which imports too."""
-    return getattr(call.func, "id", None) == "require" and isinstance(call.args[0], ast.Constant)
+    """Return whether a call is `require("package", ...)` of `extras`, or a partial of it: it imports too."""
+    is_named_so = getattr(call.func, "id", None) in ("require", "_require")
+    return is_named_so and isinstance(call.args[0], ast.Constant)
 
 
 def _is_type_checking(node: ast.AST) -> bool:

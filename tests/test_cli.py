@@ -166,7 +166,7 @@ def test_info_shows_an_archive(capsys: pytest.CaptureFixture[str], monkeypatch: 
     lines = capsys.readouterr().out.splitlines()
     losses = neon_values("mlp.h5", "cost/loss")
     assert lines[0].split() == ["run", "mlp"]
-    assert ["cost/loss", f"{losses[-1]:.6g}"] in [line.split() for line in lines]
+    assert ["cost/loss", f"{losses[-1]:.6g}"] in [line.split()[:2] for line in lines]
     assert max(len(line) for line in lines if line[:1] in "┌│└") <= 70
     assert "┌" in "".join(lines)
 
@@ -187,6 +187,61 @@ def test_info_shows_several_archives_under_names_that_tell_them_apart(
         "adam/run", "sgd/run",
     ]  # fmt: skip
     assert "┌" not in printed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the root is another thing there")
+def test_what_has_no_name_and_what_leads_nowhere_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop = tmp_path / "loop.h5"
+    loop.symlink_to(loop)
+
+    assert cli.main(["report", "/", str(NEON / "mlp.h5")]) == 1
+    assert capsys.readouterr().err.startswith("trainsignal report: '/' is a folder")
+    assert cli.main(["report", str(loop)]) == 1
+    assert "is a link that leads nowhere" in capsys.readouterr().err
+
+
+def test_one_archive_by_two_names_is_read_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNS", str(NEON))
+    (tmp_path / "link.h5").symlink_to(NEON / "mlp.h5")
+
+    cli.main(["info", "--no-charts", "$RUNS/mlp.h5", str(NEON / "mlp.h5"), str(tmp_path / "link.h5")])
+
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if line[:4] == "run "] == ["mlp"]
+
+
+def test_a_name_with_a_dollar_is_filled_in_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(NEON / "mlp.h5", tmp_path / "$HOME.h5")
+    monkeypatch.setenv("FILE", str(tmp_path / "$HOME.h5"))
+
+    assert cli.main(["info", "--no-charts", "$FILE"]) == 0
+
+
+def drawings_of_report(archives: list[str], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many histograms of each run were read for a report."""
+    read: list[int] = []
+
+    def write(runs: Sequence[Run], folder: Path, axis: str) -> Path:
+        read.extend(len(run.histograms) for run in runs)
+        assert [run.histogram_count for run in runs] == [4] * len(runs)
+        return folder
+
+    monkeypatch.setattr(static, "write_report", write)
+    assert cli.main(["report", *archives]) == 0
+    return read
+
+
+def test_histograms_are_read_where_one_run_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlp, copy = str(NEON / "mlp.h5"), str(tmp_path / "copy.h5")
+    shutil.copy(mlp, copy)
+
+    assert drawings_of_report([mlp, mlp], monkeypatch) == [4]
+    assert drawings_of_report([mlp, copy], monkeypatch) == [0, 0]
 
 
 def test_info_shows_every_series_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -269,6 +269,73 @@ def test_times_of_a_callback_that_joins_amid_the_run_are_kept_too() -> None:
     assert list(data["time/callbacks"].attrs["names"]) == ["Loss", "Bar"]
 
 
+def own_series(data: SharedData) -> Any:
+    data.create_dataset("time/callbacks", data=[1.0, 2.0, 3.0])
+    return data["time/callbacks"][:].tolist()
+
+
+def own_group(data: SharedData) -> Any:
+    group = data.create_group("time/callbacks")
+    group.attrs["names"] = ["mine"]
+    return list(group.attrs["names"])
+
+
+OTHERS = {"a series": own_series, "a group": own_group}
+
+
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+def test_something_else_under_the_name_of_the_times_is_left_and_reported_once(others: Any) -> None:
+    data = SharedData()
+    expected = others(data)
+    problems: list[str] = []
+    record = RunRecord(data, problems.append, lambda: [Spent("Loss", 0.5)])
+    record.note_times()
+    record.note_times()
+    found: Any = data["time/callbacks"]
+    assert (found[:].tolist() if isinstance(found, h5py.Dataset) else list(found.attrs["names"])) == expected
+    assert problems == [
+        "the archive does not tell what the callbacks cost: 'time/callbacks' in the shared data is something "
+        "else. Give that another name."
+    ]
+
+
+def test_times_that_cannot_be_written_are_reported_once_and_publishing_goes_on(tmp_path: Path) -> None:
+    data = SharedData(tmp_path / "run.h5")
+    data.create_dataset("time", data=[1.0])  # so "time/callbacks" cannot be
+    problems: list[str] = []
+    RunRecord(data, problems.append, lambda: [Spent("Loss", 0.5)])
+    data.claim()
+    data.publish()
+    data.close()
+    with h5py.File(str(tmp_path / "run.h5")) as archive:
+        assert list(archive["time"][:]) == [1.0]
+    (problem,) = problems
+    assert problem.startswith("the archive does not tell what the callbacks cost: ")
+    assert problem.endswith(". Training goes on.")
+
+
+@pytest.mark.parametrize("path", [None, "run.h5"], ids=["in memory", "archive"])
+def test_whoever_publishes_the_times_are_in_it(path: str | None, tmp_path: Path) -> None:
+    data = SharedData(None if path is None else tmp_path / path)
+    RunRecord(data, print, lambda: [Spent("Loss", 0.5)])
+    data.claim()
+    data.publish()
+    np.testing.assert_array_equal(data["time/callbacks"][:], [0.5])
+    data.close()
+
+
+def test_times_of_a_run_in_memory_are_there_at_its_end() -> None:
+    clock = FakeClock()
+    callbacks = quiet(Finishable(), clock=clock)
+    callbacks.add_callback(Slow(clock))
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches("abc"):
+                run.cost = 1.0
+    times = callbacks.callback_data["time/callbacks"]
+    assert dict(zip(times.attrs["names"], times[:], strict=True))["Slow"] == 6
+
+
 def test_noting_times_and_checkpoints_waits_for_no_device() -> None:
     data = SharedData()
     series = data.create_series("late", 2)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import trainsignal
 from trainsignal.errors import TrainSignalError
+from trainsignal.report.naming import distinct_archives, distinct_names
 from trainsignal.report.records import Run
 from trainsignal.report.timeline import AXES
 
@@ -147,7 +148,9 @@ def _report(options: argparse.Namespace) -> None:
     archives = [*options.archives, *options.input]
     if not archives:
         options.parser.error("expected an archive: trainsignal report RUN.h5")
-    page = write_report(_read(archives), options.output, options.axis)
+    distinct = distinct_archives(archives)
+    runs = _read(distinct, drawings=len(distinct) == 1)  # nothing but series is compared
+    page = write_report(runs, options.output, options.axis)
     _say(str(page))
     if options.open and not _is_opened(page):
         _say(f"no browser could be opened: open {page} yourself")
@@ -172,7 +175,7 @@ def _info(options: argparse.Namespace) -> None:
             charts=not options.no_charts,
             every_series=options.all,
         )
-        for run in _read(options.archives)
+        for run in _read(distinct_archives(options.archives), drawings=False)
     ]
     _say("\n\n\n".join(texts))
 
@@ -180,23 +183,19 @@ def _info(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from trainsignal.report.export.writing import export_run
 
-    (run,) = _read([options.archive])
+    (run,) = _read([options.archive], drawings=False)
     export_run(run, options.output, options.series)
     _say(
         f"{len(run.series) if options.series is None else len(set(options.series))} series: {options.output}"
     )
 
 
-def _read(paths: Sequence[Path]) -> list[Run]:
-    """Return the runs of archives, each once, under names that tell them apart."""
-    from trainsignal.report.naming import distinct_names
+def _read(paths: Sequence[Path], *, drawings: bool) -> list[Run]:
+    """Return the runs of different archives, under names that tell them apart; drawings as of `read_run`."""
     from trainsignal.report.reading import read_run
 
-    once: dict[Path, Path] = {}
-    for path in paths:
-        once.setdefault(path.resolve(), path)
-    names = distinct_names(list(once.values()))
-    return [read_run(path, name=name) for path, name in zip(once.values(), names, strict=True)]
+    names = distinct_names(paths)
+    return [read_run(path, name=name, drawings=drawings) for path, name in zip(paths, names, strict=True)]
 
 
 def _is_opened(page: Path) -> bool:

@@ -69,6 +69,9 @@ LOSSES = "cost"
 METRICS = "metrics"
 """Groups of the series that are evaluated."""
 
+LABEL_METRICS = "metrics/per_label"
+"""Group of a group for each metric that is told by label; see `label_metric`."""
+
 MODEL = "model"
 """No series: in `writes`, says that a callback changes the model; no evaluation before it holds after it."""
 
@@ -99,6 +102,9 @@ HISTOGRAMS = "hist"
 HISTOGRAM_NANS = "hist_nan"
 """(steps,) float64: how many of the parameters' numbers were NaN, which no bin counts; NaN if not reached."""
 
+GAN = "gan"
+"""Group of the series of a GAN."""
+
 GAN_ITERATIONS = "gan/gen_iter"
 """(minibatches,) float32: updates of the generator so far; NaN where the minibatch made none."""
 
@@ -110,6 +116,9 @@ LOSS = "cost/loss"
 
 DECONV = "deconv"
 """Group of what `DeconvCallback` writes; see `strongest_outputs` and `source_images`."""
+
+STRONGEST_OUTPUTS = "deconv/max_act"
+"""Group of a group for each convolution; see `strongest_outputs`."""
 
 BATCH_IMAGE = "batch_img"
 """(maps, 2) uint16: 0-based minibatch and column of the image that made each feature map fire most."""
@@ -126,6 +135,12 @@ VISUALIZATION = "vis"
 PIXELS = "HWC_uint8"
 """(H, W, C, images) uint8: images of one minibatch, scaled together to 0..255."""
 
+TIMES = "time"
+"""Group of moments and of lengths of time, in seconds."""
+
+TRAIN_TIMES = "time/train"
+"""Group of what neon's timer notes: `TRAIN_START` and `TRAIN_END`."""
+
 TRAIN_START = "time/train/start_time"
 """(1,) float64: seconds since 1970-01-01 UTC."""
 
@@ -137,6 +152,12 @@ CALLBACK_TIMES = "time/callbacks"
 
 LEARNING_RATE = "learning_rate"
 """(epochs,) or (minibatches,) float64: rate of the optimizer from the row's begin on."""
+
+SYSTEM = "system"
+"""Group of what the machine does."""
+
+GPU = "system/gpu_"
+"""Group of what a GPU does, before its 0-based number; see `gpu_memory`."""
 
 SYSTEM_MEMORY = "system/memory"
 """(epochs // frequency,) float64: bytes of physical memory that the process holds."""
@@ -190,7 +211,7 @@ def metric(name: str) -> str:
 
 def strongest_outputs(layer: int) -> str:
     """Return the key of the group for a convolution, by its 0-based position: "deconv/max_act/0002"."""
-    return f"{DECONV}/max_act/{layer:04}"
+    return f"{STRONGEST_OUTPUTS}/{layer:04}"
 
 
 def source_images(minibatch: int) -> str:
@@ -200,12 +221,12 @@ def source_images(minibatch: int) -> str:
 
 def gpu_memory(index: int) -> str:
     """Return the key of the bytes in use on a GPU, by all processes; `index` is 0-based, as NVML counts."""
-    return f"system/gpu_{index}/memory"
+    return f"{GPU}{index}/memory"
 
 
 def gpu_utilization(index: int) -> str:
     """Return the key of the percent of the time in which a GPU, 0-based, was computing."""
-    return f"system/gpu_{index}/utilization"
+    return f"{GPU}{index}/utilization"
 
 
 def label_metric(name: str, label: str) -> str:
@@ -213,7 +234,7 @@ def label_metric(name: str, label: str) -> str:
 
     The label is one step of the path; see `step`.
     """
-    return f"metrics/per_label/{name}/{step(label)}"
+    return f"{LABEL_METRICS}/{name}/{step(label)}"
 
 
 def step(name: str) -> str:

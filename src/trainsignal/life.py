@@ -194,7 +194,6 @@ class RunLife:
         finally:  # a second Ctrl-C may come amid it
             run.minibatch_begin.close()
             run.minibatch_end.close()
-            self._record.note_times()
             for callback in self._callbacks().values():
                 forget_constants(callback)
             self._on_close()

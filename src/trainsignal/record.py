@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from trainsignal.errors import ArchiveError
 from trainsignal.notes import Checkpoint
 from trainsignal.receiver import Receiver, totals
 from trainsignal.shared_data import SharedData, append_row, find_table, put_rows
+from trainsignal.shared_data.buffered import BufferedDataset
+from trainsignal.shared_data.foreign import READ_ERRORS
 
 MOST_CHECKPOINTS: Final = 1000
 """So many are noted at most, the newest."""
@@ -49,6 +51,7 @@ class RunRecord:
         self._clock = clock
         self._began_at = 0.0
         self._told_of_times: dict[str, object] = {}
+        self._cannot_tell_times = False
         self._is_on_disk = False
 
     def begin(self, run_id: str, epochs: int | None, minibatches_per_epoch: int | None) -> None:
@@ -109,29 +112,24 @@ class RunRecord:
             )
 
     def note_times(self) -> None:
-        """Write what each callback and handler of ours has cost so far, those of one name together."""
+        """Write what each callback and handler of ours has cost so far, those of one name together.
+
+        A problem is reported, once: nothing that only tells of a run stops it.
+        """
         spent, failures = totals(self._receivers())
         if not self._data or not spent:
             return
-        seconds, names = np.fromiter(spent.values(), np.float64), [_storable(name) for name in spent]
-        if keys.CALLBACK_TIMES in self._data and self._told_of_times.get(keys.NAMES) == names:
-            series: Any = self._data[keys.CALLBACK_TIMES]
-            series[:] = seconds
-        else:  # others take part now, or those that an earlier process noted
-            if keys.CALLBACK_TIMES in self._data:
-                del self._data[keys.CALLBACK_TIMES]
-            series = self._data.create_dataset(keys.CALLBACK_TIMES, data=seconds)
-            self._told_of_times = {}
-        told: dict[str, object] = {
-            keys.UNITS: "seconds",
-            keys.NAMES: names,
-            keys.FAILURES: [failures[name] for name in spent],
-            keys.SLOWEST: names[int(seconds.argmax())],
-        }
-        for attribute, value in told.items():
-            if self._told_of_times.get(attribute) != value:
-                series.attrs[attribute] = value
-        self._told_of_times = told
+        problem = None
+        try:
+            if not self._write_times(spent, failures):
+                problem = (
+                    f"{keys.CALLBACK_TIMES!r} in the shared data is something else. Give that another name."
+                )
+        except READ_ERRORS as error:
+            problem = f"{error}. Training goes on."
+        if problem is not None and not self._cannot_tell_times:
+            self._cannot_tell_times = True
+            self._report(f"the archive does not tell what the callbacks cost: {problem}")
 
     def publish_first(self) -> None:
         """Publish what there is before the first epoch, so that an early kill leaves something.
@@ -172,6 +170,31 @@ class RunRecord:
             )
         finally:
             self._data.release()
+
+    def _write_times(self, spent: Mapping[str, float], failures: Mapping[str, int]) -> bool:
+        """Write seconds and failures by name; return whether: not over what somebody else wrote."""
+        seconds, names = np.fromiter(spent.values(), np.float64), [_storable(name) for name in spent]
+        series: Any = self._data.get(keys.CALLBACK_TIMES)
+        if series is not None and not (isinstance(series, BufferedDataset) and keys.NAMES in series.attrs):
+            return False
+        if series is not None and self._told_of_times.get(keys.NAMES) == names:
+            series[:] = seconds
+        else:  # others take part now, or those that an earlier process noted
+            if series is not None:
+                del self._data[keys.CALLBACK_TIMES]
+            series = self._data.create_dataset(keys.CALLBACK_TIMES, data=seconds)
+            self._told_of_times = {}
+        told: dict[str, object] = {
+            keys.UNITS: "seconds",
+            keys.NAMES: names,
+            keys.FAILURES: [failures[name] for name in spent],
+            keys.SLOWEST: names[int(seconds.argmax())],
+        }
+        for attribute, value in told.items():
+            if self._told_of_times.get(attribute) != value:
+                series.attrs[attribute] = value
+        self._told_of_times = told
+        return True
 
     def _add(self, attribute: str, value: np.generic) -> None:
         """Append a value to a list among the attributes of the run, which each process makes longer."""

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import platform
 from pathlib import Path
 from typing import Any, get_args
 
-import h5py
 import numpy as np
 import pytest
 
 from tests.support.archives import archive, found_in, mark, put
 from trainsignal import keys
-from trainsignal.report.about import read_about, read_callback_times
-from trainsignal.report.records import About, CallbackTime, SavedCheckpoint
+from trainsignal.report.about import read_about
+from trainsignal.report.contents import Contents
+from trainsignal.report.progress import read_progress
+from trainsignal.report.records import About
 from trainsignal.run_link import ExitReason
 
-_h5py: Any = h5py  # h5py-stubs do not know all of it
-
 NOW = 1_800_000_000.0
-ROW = np.dtype([("path", _h5py.string_dtype()), ("epoch", "i8"), ("minibatch", "i8"), ("saved_at", "f8")])
 
 
 def read(file: Any, path: str = "") -> tuple[About, list[str]]:
@@ -121,133 +118,44 @@ def test_an_end_before_the_begin_is_none() -> None:
         assert read(file)[0].ended_at is None
 
 
-@pytest.fixture
-def ended_process() -> int:
-    """Return the id of a process that is gone."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def status_beside(lock: str | bytes, folder: Path) -> tuple[str, float | None]:
-    """Return status and end of a run with a lock file beside its archive; an earlier process ended at 1e9."""
-    path = folder / "run.h5"
-    path.write_bytes(b"")
-    os.utime(path, (1.5e9, 1.5e9))
-    (folder / "run.h5.lock").write_bytes(lock.encode() if isinstance(lock, str) else lock)
-    with archive() as file:
-        put(file, keys.TRAIN_END, np.array([1e9]))
-        about, _ = read(file, str(path))
-    return about.status, about.ended_at
-
-
-def test_a_lock_of_a_process_that_lives_is_of_a_run_in_progress(tmp_path: Path) -> None:
-    assert status_beside(f"{os.getpid()}\n", tmp_path) == ("in progress", 1.5e9)
-
-
-def test_a_lock_of_a_process_that_is_gone_is_of_a_run_that_was_killed(
-    ended_process: int, tmp_path: Path
-) -> None:
-    assert status_beside(f"{ended_process}\n", tmp_path) == ("killed", 1.5e9)
-
-
-@pytest.mark.parametrize("lock", ["", "0", "-1", "abc", b"\xff\xfe", "9" * 40])
-def test_a_lock_that_names_no_process_tells_nothing(lock: str | bytes, tmp_path: Path) -> None:
-    status, ended_at = status_beside(lock, tmp_path)
-
-    assert status in ("unknown", "killed")
-    assert ended_at == (1e9 if status == "unknown" else 1.5e9)
-
-
-def test_the_lock_of_an_archive_behind_a_link_is_found(tmp_path: Path) -> None:
-    (tmp_path / "real.h5.lock").write_text(f"{os.getpid()}\n")
-    (tmp_path / "real.h5").write_bytes(b"")
-    (tmp_path / "link.h5").symlink_to(tmp_path / "real.h5")
-    with archive() as file:
-        assert read(file, str(tmp_path / "link.h5"))[0].status == "in progress"
-
-
 def test_markers_tell_how_far_it_came() -> None:
     with archive() as file:
         mark(file, [5, 10, 0], epochs=2, minibatches=10)
         assert read(file)[0].epochs_complete == 2
 
 
-def test_checkpoints_are_in_the_order_in_which_they_were_saved() -> None:
-    rows = np.array([("a.npz", 0, 4, 1e9), ("b\n.npz", 1, 4, np.nan)], ROW)
+def of_process(process: int, folder: Path, **config: Any) -> About:
+    """Return what is told of a run whose lock names a process; an earlier one ended at 1e9."""
+    path = folder / "run.h5"
+    path.write_bytes(b"")
+    os.utime(path, (1.5e9, 1.5e9))
+    (folder / "run.h5.lock").write_text(f"{process}\n")
     with archive() as file:
-        put(file, keys.CHECKPOINTS, rows)
-        about, told = read(file)
-
-    assert told == []
-    assert about.checkpoints == (SavedCheckpoint("a.npz", 0, 4, 1e9), SavedCheckpoint("b\\n.npz", 1, 4, None))
+        put(file, keys.TRAIN_END, np.array([1e9]))
+        file.create_group("config").attrs.update(config)
+        return read(file, str(path))[0]
 
 
-def test_of_very_many_checkpoints_the_last_are_told() -> None:
-    rows = np.zeros(10_001, ROW)
-    rows["path"], rows["epoch"] = "a", np.arange(10_001)
+def test_a_run_without_an_end_is_as_its_writer_is_and_was_last_seen_when_the_file_changed(
+    tmp_path: Path,
+) -> None:
+    about = of_process(os.getpid(), tmp_path, host=platform.node())
+
+    assert (about.status, about.ended_at) == ("in progress", 1.5e9)
+
+
+def test_a_run_on_another_machine_is_not_told_by_the_processes_of_this_one(tmp_path: Path) -> None:
+    about = of_process(os.getpid(), tmp_path, host=f"not-{platform.node()}")
+
+    assert (about.status, about.ended_at) == ("unknown", 1e9)
+
+
+def test_a_list_of_callbacks_that_would_fill_the_memory_is_left_out() -> None:
     with archive() as file:
-        put(file, keys.CHECKPOINTS, rows)
-        checkpoints = read(file)[0].checkpoints
+        file.create_group("config").attrs["callbacks"] = ["A"] * 11
+        contents = Contents(file, print, longest_text_bytes=100, most_text_bytes=1000)
+        about = read_about(contents, read_progress(contents), 0, "")
+        file["config"].attrs["callbacks"] = ["A"] * 10
+        fitting = read_about(contents, read_progress(contents), 0, "")
 
-    assert (len(checkpoints), checkpoints[0].epoch, checkpoints[-1].epoch) == (10_000, 1, 10_000)
-
-
-@pytest.mark.parametrize("values", [np.zeros(2), np.zeros((0, 1), ROW), np.zeros(2, [("path", "i4")])])
-def test_a_table_of_another_form_is_told(values: Any) -> None:
-    with archive() as file:
-        put(file, keys.CHECKPOINTS, values)
-        about, told = read(file)
-
-    assert about.checkpoints == ()
-    assert told == ["'checkpoints' cannot be read: it is no table of path, epoch, minibatch, saved_at"]
-
-
-def test_rows_of_another_type_are_left_out() -> None:
-    kinds = np.dtype([("path", "f8"), ("epoch", "i8"), ("minibatch", "i8"), ("saved_at", "f8")])
-    with archive() as file:
-        put(file, keys.CHECKPOINTS, np.zeros(2, kinds))
-        assert read(file)[0].checkpoints == ()
-
-
-def times_of(values: Any, **attributes: Any) -> tuple[tuple[CallbackTime, ...], list[str]]:
-    with archive() as file:
-        put(file, keys.CALLBACK_TIMES, values, attributes)
-        contents, _, told = found_in(file)
-        return read_callback_times(contents), told
-
-
-def test_the_slowest_callback_comes_first() -> None:
-    times, told = times_of([0.5, 2.0, np.nan], names=["A", "B", "C"], failures=[0, 3, 0])
-
-    assert times == (CallbackTime("B", 2.0, 3), CallbackTime("A", 0.5, 0))
-    assert told == []
-
-
-@pytest.mark.parametrize("failures", [[np.nan, np.inf], "none", [], [0, 0, 7]])
-def test_failures_that_nobody_counted_are_none(failures: Any) -> None:
-    times, _ = times_of([2.0, 0.5], names=["A", "B"], failures=failures)
-
-    assert times == (CallbackTime("A", 2.0, 0), CallbackTime("B", 0.5, 0))
-
-
-@pytest.mark.parametrize(
-    ("values", "names", "reason"),
-    [
-        ([1.0, 2.0], ["A"], "it has 2 numbers for 1 names"),
-        ([[1.0]], ["A"], "it is no row of numbers"),
-        (np.array(["x"], "S1"), ["A"], "it is no row of numbers"),
-    ],
-)
-def test_times_of_another_form_are_told(values: Any, names: list[str], reason: str) -> None:
-    times, told = times_of(values, names=names)
-
-    assert times == ()
-    assert told == [f"'time/callbacks' cannot be read: {reason}"]
-
-
-def test_without_an_account_of_time_there_is_none() -> None:
-    with archive() as file:
-        contents, _, told = found_in(file)
-        assert read_callback_times(contents) == ()
-    assert told == []
+    assert (about.callbacks, fitting.callbacks) == ((), ("A",) * 10)

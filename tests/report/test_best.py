@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.support.report_runs import each_epoch, train_cost
+from tests.support.report_runs import each_epoch
 from trainsignal.report.best import Best, best_of, last_of
 from trainsignal.report.records import Series
 
@@ -33,13 +33,19 @@ def test_a_row_of_minibatches_has_no_epoch() -> None:
     assert best_of(series) == Best(1, 1.0, None)
 
 
-def test_nothing_finite_has_neither_best_nor_last() -> None:
-    series = each_epoch("cost/loss", [math.nan, math.inf], direction="min")
-
-    assert best_of(series) is None
-    assert last_of(series) is None
+def test_nothing_finite_has_no_best() -> None:
+    assert best_of(each_epoch("cost/loss", [math.nan, math.inf], direction="min")) is None
 
 
-def test_the_last_is_the_last_finite_one() -> None:
-    assert last_of(each_epoch("cost/loss", [1.0, 2.0, math.nan])) == 2.0
-    assert last_of(train_cost()) == 0.0
+@pytest.mark.parametrize("last", [3.0, math.nan, math.inf, -math.inf])
+def test_the_last_is_that_of_the_last_row_whatever_it_is(last: float) -> None:
+    np.testing.assert_equal(last_of(each_epoch("cost/loss", [1.0, 2.0, last])), last)
+
+
+def test_the_last_of_a_sparse_series_is_the_last_finite_one() -> None:
+    assert last_of(each_epoch("gan/gen_iter", [1.0, 2.0, math.nan], is_sparse=True)) == 2.0
+
+
+def test_nothing_has_no_last() -> None:
+    assert last_of(each_epoch("cost/loss", [])) is None
+    assert last_of(each_epoch("gan/gen_iter", [math.nan], is_sparse=True)) is None

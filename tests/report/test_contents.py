@@ -16,9 +16,9 @@ from trainsignal.report.contents import Contents, float64s, is_numeric, shortene
 _h5py: Any = h5py  # h5py-stubs do not know all of it
 
 
-def found_in(file: Any) -> tuple[Contents, list[str]]:
+def found_in(file: Any, **bounds: int) -> tuple[Contents, list[str]]:
     told: list[str] = []
-    return Contents(file, told.append), told
+    return Contents(file, told.append, **bounds), told
 
 
 def test_members_are_found_by_their_paths() -> None:
@@ -136,16 +136,35 @@ def test_parts_are_read(chunks: Any) -> None:
         np.testing.assert_array_equal(contents.read(dataset, (slice(2, 7), slice(1, 3))), values[2:7, 1:3])
 
 
-def test_only_what_is_kept_counts_against_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents_module, "MOST_BYTES", 100)
+def test_only_what_is_kept_counts_against_the_bound() -> None:
     with archive() as file:
         dataset = put(file, "x", np.ones(10))
-        contents, _ = found_in(file)
+        contents, _ = found_in(file, most_bytes=100)
         contents.read(dataset, is_kept=False)
         contents.read(dataset)
         with pytest.raises(ValueError, match="it has 80 bytes, and 100 are read"):
             contents.read(dataset)
         contents.read(dataset, (slice(0, 2),))
+
+
+@pytest.mark.parametrize(
+    ("longest", "most", "texts"), [(0, 2**26, 1000), (2**20, 2**26, 64), (2**30, 2**26, 1), (1, 10, 10)]
+)
+def test_the_longer_texts_can_be_the_fewer_are_read_at_once(longest: int, most: int, texts: int) -> None:
+    with archive() as file:
+        contents, _ = found_in(file, longest_text_bytes=longest, most_text_bytes=most)
+    assert contents.most_texts == texts
+
+
+@pytest.mark.parametrize("most", [2**26, 240])
+def test_rows_of_a_table_are_the_same_however_many_are_read_at_once(most: int) -> None:
+    kind = np.dtype([("name", _h5py.string_dtype()), ("number", "i8")])
+    rows = np.array([(f"{number:>20}", number) for number in range(7)], kind)
+    with archive() as file:
+        contents, _ = found_in(file, longest_text_bytes=20, most_text_bytes=most)
+        found = list(contents.rows(put(file, "x", rows), 2, 7))
+
+    assert found == [(f"{number:>20}".encode(), number) for number in range(2, 7)]
 
 
 @pytest.mark.parametrize(("axis", "written", "length"), [(0, (5, 0), 8), (1, (0, 6), 8), (0, (9, 0), 10)])

@@ -9,13 +9,13 @@ import pytest
 from tests.support.report_runs import STARTED_AT, about, run
 from trainsignal.report.facts import facts, newest_checkpoints
 from trainsignal.report.records import SavedCheckpoint
-from trainsignal.report.wording import moment
+from trainsignal.report.wording import moment, zoned_moment
 
 
 def test_facts_stand_in_an_order_that_a_reader_expects() -> None:
     assert list(facts(about(resumed_at=(10, 2500)))) == [
         ("progress", "4 of 4 epochs, 40 minibatches"),
-        ("started", moment(STARTED_AT)),
+        ("started", zoned_moment(STARTED_AT)),
         ("ended", moment(STARTED_AT + 60)),
         ("duration", "1 min"),
         ("model", "Model"),
@@ -82,3 +82,14 @@ def test_a_checkpoint_beside_the_archive_is_told_from_there(
     newest = newest_checkpoints(run(path="runs/run.h5", about=about(checkpoints=saved)))
 
     assert [one.path for one in newest] == [str(tmp_path / "elsewhere.h5"), str(Path("kept", "a.h5"))]
+
+
+def test_without_an_archive_checkpoints_are_told_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved = (SavedCheckpoint(str(tmp_path / "a.h5"), 0, 0, None),)
+
+    newest = newest_checkpoints(run(path="", about=about(checkpoints=saved)))
+
+    assert [one.path for one in newest] == [str(tmp_path / "a.h5")]

@@ -17,8 +17,8 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), "u1")
 SOURCES = np.random.default_rng(1).integers(0, 256, (4, 5, 3, 2), "u1")
 
 
-def read(file: Any) -> tuple[list[LayerMaps], list[str]]:
-    contents, _, told = found_in(file)
+def read(file: Any, **bounds: int) -> tuple[list[LayerMaps], list[str]]:
+    contents, _, told = found_in(file, **bounds)
     return list(read_feature_maps(contents)), told
 
 
@@ -52,6 +52,32 @@ def test_each_map_has_its_image_by_minibatch_and_column() -> None:
     np.testing.assert_array_equal(np.stack(layer.images), [SOURCES[..., 1], SOURCES[..., 0]])  # type: ignore[arg-type]  # none is None
     assert layer.activations.tolist() == [1.5, 2.5]
     assert layer.sources.tolist() == [[7, 30], [7, 4]]
+
+
+def test_an_image_that_many_maps_name_is_held_once() -> None:
+    with archive() as file:
+        put_layer(file, batch_img=np.array([[7, 30], [7, 4]], "u2"))
+        put_layer(file, "0002")
+        put_sources(file, **{"4": 1, "30": 1})
+        found, _ = read(file)
+
+    first, second = found[0].images
+    assert first is second is found[1].images[0]
+
+
+def test_images_that_would_fill_the_memory_are_told() -> None:
+    fitting = PICTURES.nbytes + 4 * 2 + SOURCES.nbytes + 2 * SOURCES[..., 0].nbytes
+    with archive() as file:
+        put_layer(file, activation=None)
+        put_sources(file)
+        assert len(read(file, most_bytes=fitting)[0]) == 1
+        found, told = read(file, most_bytes=fitting - 1)
+
+    assert found == []
+    assert told == [
+        "'deconv/max_act/0000/vis' cannot be read: "
+        f"it has 60 bytes, and {fitting - 1} are read of an archive in all"
+    ]
 
 
 def test_layers_are_in_their_order() -> None:

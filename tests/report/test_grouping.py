@@ -107,8 +107,8 @@ def test_a_series_of_another_unit_has_its_own_chart() -> None:
 
 
 def test_rates_and_times_have_their_sections() -> None:
-    rate, time = grouped("time/loss", "learning_rate", "learning_rate_2")
-    assert (rate.section, lines(rate)) == ("learning rate", ["learning rate", "learning rate 2"])
+    rate, time = grouped("time/loss", "learning_rate")
+    assert (rate.section, lines(rate)) == ("learning rate", ["learning rate"])
     assert (time.section, time.title, lines(time)) == ("time", "Seconds of evaluation", ["loss"])
 
 

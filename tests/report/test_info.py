@@ -10,23 +10,15 @@ import pytest
 
 from tests.support.report_runs import STARTED_AT, about, each_epoch, run, train_cost
 from trainsignal.report.info import describe
-from trainsignal.report.records import CallbackTime, Histogram, LayerMaps, Run, SavedCheckpoint, Series
+from trainsignal.report.records import CallbackTime, Run, SavedCheckpoint, Series
 from trainsignal.report.terminal_text import columns
-from trainsignal.report.wording import moment
+from trainsignal.report.wording import moment, zoned_moment
 
 
 def facts(one: Run, **options: Any) -> list[tuple[str, str]]:
     """Return the lines of the overview: what stands before and after column 13."""
     overview = describe(one, **options).split("\n\n")[0]
     return [(line[:13].rstrip(), line[13:]) for line in overview.splitlines()]
-
-
-def histogram() -> Histogram:
-    return Histogram("W", np.arange(2), np.zeros((2, 1), np.float32), np.zeros(1), np.ones(1), "epoch")
-
-
-def layer_maps() -> LayerMaps:
-    return LayerMaps("0000", (), np.zeros((0, 1, 1, 1), np.uint8), np.zeros(0), np.zeros((0, 2), np.int64))
 
 
 def test_the_overview_tells_what_ran_and_how_it_ended() -> None:
@@ -37,7 +29,7 @@ def test_the_overview_tells_what_ran_and_how_it_ended() -> None:
         ("archive", "/runs/mine.h5"),
         ("state", "stopped by EarlyStopCallback: enough"),
         ("progress", "4 of 4 epochs, 40 minibatches"),
-        ("started", moment(STARTED_AT)),
+        ("started", zoned_moment(STARTED_AT)),
         ("ended", moment(STARTED_AT + 60)),
         ("duration", "1 min"),
         ("model", "Model"),
@@ -46,6 +38,10 @@ def test_the_overview_tells_what_ran_and_how_it_ended() -> None:
         ("run id", "a1b2"),
         ("trainsignal", "1.0"),
     ]
+
+
+def test_a_run_that_is_nowhere_archived_names_no_archive() -> None:
+    assert "archive" not in dict(facts(run(path="")))
 
 
 def test_the_newest_checkpoints_are_listed_each_file_once() -> None:
@@ -81,12 +77,12 @@ def test_the_slowest_callbacks_are_listed_and_every_failure() -> None:
     ("histograms", "layers", "told"),
     [
         (1, 0, "1 histogram: `trainsignal report` draws them"),
-        (0, 2, "2 layers of feature maps: `trainsignal report` draws them"),
-        (2, 1, "2 histograms and 1 layer of feature maps: `trainsignal report` draws them"),
+        (0, 2, "feature maps of 2 layers: `trainsignal report` draws them"),
+        (2, 1, "2 histograms and feature maps of 1 layer: `trainsignal report` draws them"),
     ],
 )
 def test_what_only_pages_show_is_counted(histograms: int, layers: int, told: str) -> None:
-    one = run(histograms=(histogram(),) * histograms, feature_maps=(layer_maps(),) * layers)
+    one = run(histogram_count=histograms, map_layer_count=layers)
 
     assert ("also", told) in facts(one, width=100)
 

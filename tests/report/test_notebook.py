@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tests.support.notebooks import Notebook, ipython
-from tests.support.runs import FakeClock, Finishable, quiet
+from tests.support.runs import FakeClock, Finishable, fit, quiet, tiny_model
 from trainsignal import Callbacks
 from trainsignal.errors import ConfigurationError
+from trainsignal.report.notebook import read
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_run_in_progress_shows_how_far_it_is() -> None:
                 break
     assert ">in progress</span>" in html
     assert "2 of 4 epochs, 9 minibatches" in html  # the third has not ended
-    assert '<div style="width:75.0%">' in html
+    assert '<progress value="9" max="12"' in html
     assert "<td>cost/train</td>" in html
 
 
@@ -119,6 +120,16 @@ def test_run_in_memory_whose_data_was_closed_says_so() -> None:
     assert "so nothing of it can be read here.</p>" in html_of(callbacks)
 
 
+def test_histograms_are_counted_and_not_read() -> None:
+    model = tiny_model()
+    callbacks = quiet(model)
+    callbacks.add_hist_callback()
+    fit(model, callbacks, 1)
+    found = read(callbacks.run, [])
+    assert found.histogram_count == len(callbacks.callback_data["hist"]) > 0
+    assert found.histograms == ()
+
+
 # -- live ----------------------------------------------------------------------------------------------
 
 
@@ -173,12 +184,19 @@ def test_epochs_of_less_than_a_second_are_not_all_drawn(notebook: Notebook) -> N
     assert "50 of 50 epochs" in shown[-1]
 
 
+def receivers(callbacks: Callbacks) -> set[tuple[str, object]]:
+    """Return whoever is connected to a signal, with its name."""
+    return {(signal.name, one) for signal in callbacks.bus for one in signal.receivers.values()}
+
+
 def test_nothing_listens_any_more_when_the_run_is_closed(notebook: Notebook) -> None:
     callbacks, clock = clocked()
+    before = receivers(callbacks)
     callbacks.show()
+    following = receivers(callbacks) - before
+    assert len(following) == 4
     train(callbacks, clock)
-    names = [getattr(one, "name", "") for signal in callbacks.bus for one in signal.receivers.values()]
-    assert [name for name in names if name.startswith("Display._update")] == []
+    assert not following & receivers(callbacks)
 
 
 def test_finished_run_is_shown_once(notebook: Notebook) -> None:

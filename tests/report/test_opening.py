@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -15,8 +16,10 @@ import numpy.typing as npt
 import pytest
 
 from trainsignal.checkpoint import save_state
-from trainsignal.errors import ArchiveError, ConfigurationError
+from trainsignal.errors import ArchiveError
+from trainsignal.report import opening
 from trainsignal.report.opening import opened
+from trainsignal.report.text_heaps import longest_text
 
 _h5py: Any = h5py  # h5py-stubs do not know all of it
 
@@ -57,7 +60,7 @@ def values_of(file: Any, path: str) -> npt.NDArray[Any]:
     return np.asarray(file[path])
 
 
-def refusal(path: str | Path) -> str:
+def refusal(path: Path) -> str:
     """Return the message with which a path is refused."""
     with pytest.raises(ArchiveError) as caught, opened(path):
         pass
@@ -65,32 +68,66 @@ def refusal(path: str | Path) -> str:
 
 
 def test_the_file_is_open_within_the_block_and_closed_after_it(path: Path) -> None:
-    with opened(path) as file:
-        assert values_of(file, "cost/train")[3] == 3
-    assert not file
+    with opened(path) as archive:
+        assert values_of(archive.file, "cost/train")[3] == 3
+    assert not archive.file
 
 
 def test_nothing_can_be_written(path: Path) -> None:
-    with opened(str(path)) as file, pytest.raises((OSError, ValueError)):
-        file["x"] = 1
+    with opened(path) as archive, pytest.raises((OSError, ValueError)):
+        archive.file["x"] = 1
 
 
-def test_a_path_is_as_users_write_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNS", str(path.parent))
-    monkeypatch.setenv("HOME", str(path.parent))
-    for given in ("$RUNS/run.h5", "~/run.h5"):
-        with opened(given) as file:
-            assert "cost/train" in file
+def test_a_file_that_is_replaced_while_it_is_looked_through_is_looked_through_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = path.with_name("other.h5")
+    with _h5py.File(other, "w") as file:
+        file["x"] = [1.0]
+        file["x"].attrs["name"] = "a name of 24 characters."
+
+    def replaced_meanwhile(stream: BinaryIO) -> int:
+        found = longest_text(stream)
+        if other.exists():
+            other.replace(path)
+        return found
+
+    monkeypatch.setattr(opening, "longest_text", replaced_meanwhile)
+    with opened(path) as archive:
+        assert values_of(archive.file, "x").tolist() == [1]
+    assert archive.longest_text_bytes == 24
+
+
+def test_a_file_that_is_replaced_all_the_time_is_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced_meanwhile(_: BinaryIO) -> int:
+        shutil.copy(path, path.with_name("copy.h5"))
+        path.with_name("copy.h5").replace(path)
+        return 0
+
+    monkeypatch.setattr(opening, "longest_text", replaced_meanwhile)
+    assert refusal(path) == f"{str(path)!r} is replaced faster than it can be read. Try again."
+
+
+def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    for name, target in (("loop.h5", "loop.h5"), ("broken.h5", "gone.h5")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        assert refusal(tmp_path / name).startswith(f"{str(tmp_path / name)!r} is a link that leads nowhere")
+
+
+def test_the_root_folder_is_no_archive() -> None:
+    assert "'/' is a folder" in refusal(Path("/"))
 
 
 def test_a_file_that_a_writer_has_locked_is_read(held: Path) -> None:
-    with opened(held) as file:
-        assert values_of(file, "cost/train").tolist() == [1, 2]
+    with opened(held) as archive:
+        assert values_of(archive.file, "cost/train").tolist() == [1, 2]
 
 
 def test_a_file_that_is_open_in_this_process_is_read(path: Path) -> None:
-    with _h5py.File(path, "r"), opened(path) as file:
-        assert "cost/train" in file
+    with _h5py.File(path, "r"), opened(path) as archive:
+        assert "cost/train" in archive.file
 
 
 def test_a_near_name_is_offered(path: Path) -> None:
@@ -117,13 +154,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / ("x" * 300)).startswith("cannot read the archive")
-    assert refusal("a\0b").startswith("there is no file")
-
-
-def test_what_is_no_path_is_refused() -> None:
-    given: Any = 3
-    with pytest.raises(ConfigurationError, match="3 is no path"), opened(given):
-        pass
+    assert refusal(Path("a\0b")).startswith("there is no file")
 
 
 def test_a_file_that_nobody_may_read_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

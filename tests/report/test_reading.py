@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,13 @@ from tests.support.archives import PER_EPOCH, PER_MINIBATCH, archive, mark, put
 from tests.support.neon_reference import NEON_DATA, arrays
 from tests.support.runs import Bare
 from trainsignal import Callbacks
-from trainsignal.errors import ArchiveError
-from trainsignal.report.reading import read_file, read_run
+from trainsignal.errors import ArchiveError, ConfigurationError
+from trainsignal.report.best import last_of
+from trainsignal.report.info import describe
+from trainsignal.report.pages.charts import Charts
+from trainsignal.report.pages.overview import Overview
+from trainsignal.report.pages.toolkit import models
+from trainsignal.report.reading import read_file, read_run, read_summary
 from trainsignal.report.records import Run
 from trainsignal.shared_data import SharedData
 
@@ -101,6 +108,115 @@ def test_a_run_of_ours_is_read_while_it_trains_and_when_it_is_over(tmp_path: Pat
         assert one.timeline.minibatches.tolist() == [0, 4, 8, 12]
         assert np.isfinite(one.timeline.seconds).all()
         assert series_of(one)["cost/train"].values.size == 12
+
+
+@pytest.fixture
+def diverged(tmp_path: Path) -> Path:
+    """Return the archive of a run of 4 epochs, 10 minibatches each, whose cost is NaN from the 11th on."""
+    path = tmp_path / "run.h5"
+    callbacks = Callbacks(Bare(), output_file=path, progress_bar=False)
+    callbacks.on_train_begin(4)
+    for epoch in range(4):
+        callbacks.on_epoch_begin(epoch)
+        for minibatch in range(10):
+            callbacks.on_minibatch_begin(epoch, minibatch)
+            callbacks.run.cost = 2.0 if epoch == 0 else math.nan
+            callbacks.on_minibatch_end(epoch, minibatch)
+        callbacks.on_epoch_end(epoch)
+    callbacks.on_train_end()
+    return path
+
+
+def test_a_run_that_diverged_shows_that_it_did(diverged: Path) -> None:
+    run = read_run(diverged)
+    cost = series_of(run)["cost/train"]
+
+    np.testing.assert_array_equal(np.isnan(cost.values), np.arange(40) >= 10)
+    assert math.isnan(last_of(cost) or 0)
+    assert ["cost/train", "NaN"] in [line.split()[:2] for line in describe(run, charts=False).splitlines()]
+    assert ">NaN</td>" in Overview(run).model.text
+    (costs,) = Charts([run], "epoch").sections
+    (note,) = [one for one in costs.models[0].select({"type": models.Title}) if "not drawn" in one.text]
+    assert note.text == "not drawn: 30 NaN or missing"
+
+
+def test_without_drawings_they_are_counted_alone() -> None:
+    for scenario, histograms, layers in (("mlp", 4, 0), ("deconv", 0, 3)):
+        whole = read_run(NEON_DATA / f"{scenario}.h5")
+        run = read_run(NEON_DATA / f"{scenario}.h5", drawings=False)
+
+        assert (whole.histogram_count, whole.map_layer_count) == (histograms, layers)
+        assert (len(whole.histograms), len(whole.feature_maps)) == (histograms, layers)
+        assert (run.histogram_count, run.map_layer_count) == (histograms, layers)
+        assert (run.histograms, run.feature_maps) == ((), ())
+        assert [one.key for one in run.series] == [one.key for one in whole.series]
+
+
+def test_what_holds_nothing_but_drawings_is_an_archive(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with _h5py.File(path, "w") as file:
+        put(file, "hist/L_0_W", np.ones((64, 2), "i4"))
+    assert read_run(path, drawings=False).histogram_count == len(read_run(path).histograms) == 1
+
+
+def test_a_summary_tells_what_ran_and_the_loss(tmp_path: Path) -> None:
+    summary, run = read_summary(NEON_DATA / "mlp.h5"), read_run(NEON_DATA / "mlp.h5")
+
+    assert summary.about == run.about
+    assert summary.loss is not None
+    np.testing.assert_array_equal(summary.loss.values, arrays("mlp")["h5_cost_loss"])
+
+
+def test_a_summary_of_a_run_without_an_evaluation_has_no_loss(diverged: Path) -> None:
+    summary = read_summary(diverged)
+
+    assert (summary.about.status, summary.about.minibatches_done, summary.loss) == ("completed", 40, None)
+
+
+@pytest.mark.parametrize(("path", "is_run"), [("cost/train", True), ("layer/bias", False)])
+def test_what_nothing_says_to_be_a_run_has_no_summary(path: str, is_run: bool, tmp_path: Path) -> None:
+    with _h5py.File(tmp_path / "x.h5", "w") as file:
+        file[path] = np.zeros(3)
+    if is_run:
+        assert read_summary(tmp_path / "x.h5").loss is None
+    else:
+        with pytest.raises(ArchiveError, match="not the archive of a run"):
+            read_summary(tmp_path / "x.h5")
+
+
+def test_a_path_is_as_users_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNS", str(NEON_DATA))
+    monkeypatch.setenv("HOME", str(NEON_DATA))
+    assert read_run("$RUNS/mlp.h5").path == read_run("~/mlp.h5").path == str(NEON_DATA / "mlp.h5")
+
+
+def test_a_path_with_a_dollar_is_filled_in_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILE", str(tmp_path / "$HOME.h5"))
+    shutil.copy(NEON_DATA / "mlp.h5", tmp_path / "$HOME.h5")
+    assert read_run("$FILE").name == read_run("$FILE").name == "$HOME"
+
+
+def test_what_is_no_path_is_refused() -> None:
+    given: Any = 3
+    with pytest.raises(ConfigurationError, match="3 is no path"):
+        read_run(given)
+
+
+def test_texts_that_would_fill_the_memory_are_left_out(tmp_path: Path) -> None:
+    with _h5py.File(tmp_path / "run.h5", "w") as file:
+        config = file.create_group("config").attrs
+        config["callbacks"] = ["A"] * 100
+        config["total_epochs"] = 3
+        whole = len(read_run_of(file, tmp_path).about.callbacks)
+        config["script"] = "x" * 2**20
+        assert (whole, read_run_of(file, tmp_path).about.callbacks) == (100, ())
+
+
+def read_run_of(file: Any, folder: Path) -> Run:
+    """Return a run as it is read of a file that is being written."""
+    file.flush()
+    shutil.copy(file.filename, folder / "copy.h5")
+    return read_run(folder / "copy.h5")
 
 
 def test_shared_data_that_holds_nothing_yet_is_an_empty_run() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tests.support.archives import PER_EPOCH, PER_MINIBATCH, archive, found_in, mark, put
-from trainsignal.report import contents as contents_module
 from trainsignal.report.records import Series
 from trainsignal.report.series import read_series
 
@@ -18,9 +17,9 @@ _h5py: Any = h5py  # h5py-stubs do not know all of it
 NAN = np.nan
 
 
-def read(file: Any) -> tuple[dict[str, Series], list[str]]:
+def read(file: Any, **bounds: int) -> tuple[dict[str, Series], list[str]]:
     """Return the series by their keys, and what was told."""
-    contents, progress, told = found_in(file)
+    contents, progress, told = found_in(file, **bounds)
     return {one.key: one for one in read_series(contents, progress)}, told
 
 
@@ -32,6 +31,44 @@ def test_rows_at_the_end_that_are_missing_are_cut_off() -> None:
     np.testing.assert_array_equal(series["cost/train"].values, np.array([3, NAN, 1], "f4"))
     assert series["cost/train"].values.dtype == np.float32
     assert series["cost/train"].axis == "minibatch"
+
+
+@pytest.mark.parametrize("missing", [NAN, 0])
+def test_rows_that_the_run_has_reached_stay_though_it_found_nan(missing: float) -> None:
+    costs = np.array([3, 2, NAN, NAN, NAN, missing, missing, missing], "f4")
+    with archive() as file:
+        mark(file, [2, 5, 0], epochs=2, minibatches=5)
+        put(file, "cost/train", costs, PER_MINIBATCH, fillvalue=missing)
+        put(file, "cost/loss", np.array([NAN, NAN, missing]), PER_EPOCH, fillvalue=missing)
+        put(file, "x/sparse", np.array([NAN, missing]), {**PER_EPOCH, "epoch_freq": 2}, fillvalue=missing)
+        put(file, "x/listed", np.array([NAN, NAN, NAN]), {**PER_EPOCH, "epochs": [4, 1, 0]})
+        put(file, "loose", costs)
+        series, _ = read(file)
+
+    np.testing.assert_array_equal(series["cost/train"].values, costs[:5])
+    assert series["cost/loss"].values.size == 2
+    assert series["x/sparse"].values.size == 1
+    assert series["x/listed"].epochs is not None
+    assert series["x/listed"].epochs.tolist() == [0, 1]
+    assert series["loose"].values.size == (2 if np.isnan(missing) else 8)
+
+
+@pytest.mark.parametrize(
+    ("path", "attributes", "is_sparse"),
+    [
+        ("gan/gen_iter", PER_MINIBATCH, True),
+        ("gan/cost_dis", PER_MINIBATCH, True),
+        ("metrics/loss", {**PER_MINIBATCH, "reported_as": "loss"}, True),
+        ("metrics/loss", {**PER_EPOCH, "reported_as": "loss"}, False),
+        ("cost/train", PER_MINIBATCH, False),
+    ],
+)
+def test_rows_are_empty_on_purpose_where_not_each_minibatch_tells(
+    path: str, attributes: Any, is_sparse: bool
+) -> None:
+    with archive() as file:
+        put(file, path, np.ones(2), attributes)
+        assert read(file)[0][path].is_sparse is is_sparse
 
 
 def test_zeros_at_the_end_beyond_what_was_done_are_cut_off() -> None:
@@ -280,12 +317,11 @@ def test_a_series_that_would_fill_the_memory_is_told_and_left_out() -> None:
     ]
 
 
-def test_series_together_are_read_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents_module, "MOST_BYTES", 50)
+def test_series_together_are_read_within_bounds() -> None:
     with archive() as file:
         for name in "abc":
             put(file, name, np.ones(3))
-        series, told = read(file)
+        series, told = read(file, most_bytes=50)
 
     assert list(series) == ["a", "b"]
     assert len(told) == 1
@@ -316,3 +352,39 @@ def test_a_series_that_vanishes_while_it_is_read_is_told() -> None:
         assert [one.key for one in read_series(contents, progress)] == ["y"]
     assert len(told) == 1
     assert told[0].startswith("'x' cannot be read: ")
+
+
+def test_a_dataset_as_long_as_the_run_was_to_be_has_a_row_for_each_epoch() -> None:
+    with archive() as file:
+        mark(file, [2, 4, 0, 0], epochs=2, minibatches=4)
+        file.require_group("config").attrs["total_epochs"] = 4
+        put(file, "norms/first", np.array([8.0, 7, 0, 0]))
+        put(file, "norms/of_each_class", np.array([8.0, 7, 0]))
+        series, _ = read(file)
+
+    assert (series["norms/first"].axis, series["norms/of_each_class"].axis) == ("epoch", "row")
+    assert series["norms/first"].values.tolist() == [8, 7]
+    assert series["norms/of_each_class"].values.tolist() == [8, 7, 0]
+
+
+def test_a_series_with_epochs_that_the_run_did_not_have_is_drawn_by_row_and_told() -> None:
+    with archive() as file:
+        mark(file, [2, 4], epochs=2, minibatches=4)
+        file.require_group("config").attrs["total_epochs"] = 2
+        put(file, "mine", np.arange(9.0) + 1, PER_EPOCH)
+        put(file, "fits", np.array([1.0, 2]), PER_EPOCH)
+        series, told = read(file)
+
+    assert (series["mine"].axis, series["mine"].values.size) == ("row", 9)
+    assert series["fits"].axis == "epoch"
+    assert told == ["'mine' has rows of epochs that the run did not have: drawn by row"]
+
+
+def test_of_several_costs_the_lower_are_better() -> None:
+    with archive() as file:
+        put(file, "multicost/train", np.ones((2, 2)), PER_MINIBATCH)
+        put(file, "multicost/train_allbranches", np.ones((2, 2)), PER_MINIBATCH)
+        series, _ = read(file)
+
+    assert series["multicost/train[0]"].direction == "min"
+    assert series["multicost/train_allbranches[0]"].direction is None  # neon's first is a difference of costs

@@ -44,7 +44,11 @@ def test_values_have_their_units() -> None:
 
 
 def test_a_series_without_values_says_so() -> None:
-    assert table(each_epoch("cost/loss", [math.nan], direction="min"))[1] == "cost/loss  no value"
+    assert table(each_epoch("cost/loss", [], direction="min"))[1] == "cost/loss  no value"
+
+
+def test_a_last_value_that_is_none_is_told_as_such() -> None:
+    assert table(each_epoch("cost/loss", [1.0, math.nan]))[1] == "cost/loss  NaN"
 
 
 def test_columns_stand_below_each_other_whatever_the_script() -> None:

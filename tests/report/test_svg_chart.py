@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from trainsignal.report.svg_chart import COLOURS, Curve, svg_chart, ticks
+from trainsignal.report.colours import COLOURS
+from trainsignal.report.svg_chart import Curve, svg_chart, ticks
 
 LARGEST = float(np.finfo(np.float64).max)
 

@@ -12,7 +12,7 @@ import pytest
 from trainsignal.errors import ArchiveError
 from trainsignal.report import text_heaps
 from trainsignal.report.reading import read_run
-from trainsignal.report.text_heaps import check_text_heaps
+from trainsignal.report.text_heaps import longest_text
 
 _h5py: Any = h5py  # h5py-stubs do not know all of it
 
@@ -31,28 +31,37 @@ DAMAGED = heap((1, 9), (0, 0))
 FAR = WHOLE[:24] + (2**60).to_bytes(8, "little") + WHOLE[32:]
 
 
-def check(content: bytes) -> None:
-    check_text_heaps(io.BytesIO(content))
+def check(content: bytes) -> int:
+    return longest_text(io.BytesIO(content))
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "longest"),
     [
-        b"",
-        WHOLE,
-        bytes(64) + WHOLE + WHOLE,
-        bytes(3) + DAMAGED,
-        FAR,
-        DAMAGED[:24],
-        b"GCOL" + bytes(60),
+        (b"", 0),
+        (WHOLE, 16),
+        (bytes(64) + WHOLE + heap((1, 40), (0, 184)), 40),
+        (bytes(3) + DAMAGED, 0),
+        (FAR, 2**60),
+        (DAMAGED[:24], 0),
+        (b"GCOL" + bytes(60), 0),
     ],
     ids=["nothing", "whole", "two", "not_aligned", "beyond_the_end", "cut", "another_version"],
 )
-def test_heaps_that_can_be_walked_to_their_end_are_fine(content: bytes) -> None:
-    check(content)
+def test_of_heaps_that_can_be_walked_to_their_end_the_longest_text_is_told(
+    content: bytes, longest: int
+) -> None:
+    assert check(content) == longest
 
 
-@pytest.mark.parametrize("block_bytes", [48, 56, 2**24])
+def test_very_many_texts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_heaps, "MOST_TEXTS", 4)
+    assert check(WHOLE) == 16
+    with pytest.raises(ValueError, match="there are more than 4 texts in it"):
+        check(WHOLE + WHOLE)
+
+
+@pytest.mark.parametrize("block_bytes", [48, 56, 2**20])
 @pytest.mark.parametrize("place", [0, 8, 40, 48, 4096])
 def test_an_entry_without_a_length_is_refused_wherever_its_heap_begins(
     place: int, block_bytes: int, monkeypatch: pytest.MonkeyPatch

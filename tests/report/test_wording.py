@@ -44,9 +44,25 @@ def test_a_moment_is_local_time() -> None:
     assert moment == "1971-01-01 03:01:01"
 
 
+@pytest.mark.parametrize(("zone", "words"), [
+    ("XYZ-2", "1971-01-01 03:01:01 UTC+02:00"),
+    ("XYZ+3:30", "1970-12-31 21:31:01 UTC-03:30"),
+    ("UTC", "1971-01-01 01:01:01 UTC"),
+])  # fmt: skip
+def test_a_moment_can_tell_its_zone(zone: str, words: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        moment = wording.zoned_moment(86400 * 365 + 3661)
+    time.tzset()
+
+    assert moment == words
+
+
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, 1e300])
 def test_a_moment_of_no_calendar_is_said_to_be_none(seconds: float) -> None:
     assert wording.moment(seconds) == "at no known time"
+    assert wording.zoned_moment(seconds) == "at no known time"
 
 
 @pytest.mark.parametrize(
@@ -102,3 +118,20 @@ def test_the_end_of_a_run_is_told_with_who_and_why(changes: dict[str, str], word
 )
 def test_progress_is_told_in_epochs_and_minibatches(changes: dict[str, int], words: str) -> None:
     assert wording.progress(report_runs.about(**changes)) == words
+
+
+@pytest.mark.parametrize(("times", "words"), [(1, "failed once"), (1200, "failed 1,200 times")])
+def test_failures_are_counted(times: int, words: str) -> None:
+    assert wording.failed(times) == words
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 layers"), (1, "1 layer"), (1200, "1,200 layers")])
+def test_things_are_counted(number: int, words: str) -> None:
+    assert wording.counted(number, "layer") == words
+
+
+@pytest.mark.parametrize(
+    ("longest", "words"), [(10, "0123456789"), (9, "0123…6789"), (4, "01…9"), (2, "0…"), (1, "…")]
+)
+def test_of_a_long_text_the_middle_is_left_out(longest: int, words: str) -> None:
+    assert wording.shortened("0123456789", longest) == words

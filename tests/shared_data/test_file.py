@@ -535,7 +535,11 @@ def test_what_is_to_be_in_each_publish_of_the_run_is_written_before_it(path: Pat
     now_s = 2.5
     shared.flush()
     np.testing.assert_array_equal(read(path, "x"), [0.0, 2.0, 2.5])
+    shared.publish()
+    np.testing.assert_array_equal(read(path, "x"), [0.0, 2.0, 2.5, 2.5])
+    now_s = 3.0
     shared.close()
+    np.testing.assert_array_equal(read(path, "x"), [0.0, 2.0, 2.5, 2.5, 3.0])
 
 
 def test_error_of_late_rows_at_closing_leaves_the_data_open(path: Path) -> None:

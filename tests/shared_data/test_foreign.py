@@ -13,8 +13,6 @@ import pytest
 from trainsignal.shared_data.foreign import (
     MOST_LEVELS,
     PassedOver,
-    is_dataset,
-    is_group,
     open_for_reading,
     own_members,
 )
@@ -25,7 +23,11 @@ _h5py: Any = h5py  # h5py-stubs do not know all of it
 def walked(file: Any) -> dict[str, Any]:
     """Return what a walk meets: "group", "dataset", or the reason for which it is passed over."""
     return {
-        path: member.reason if isinstance(member, PassedOver) else "group" if is_group(member) else "dataset"
+        path: member.reason
+        if isinstance(member, PassedOver)
+        else "group"
+        if isinstance(member, h5py.Group)
+        else "dataset"
         for path, member in own_members(file)
     }
 
@@ -84,7 +86,7 @@ def test_a_group_that_cannot_be_listed_is_passed_over_and_the_others_are_met(tmp
     assert damaged in (["a"], ["b"])
     assert isinstance(found[damaged[0]], PassedOver)
     assert isinstance(found[damaged[0]].error, Exception)  # type: ignore[union-attr]  # as asserted
-    assert len([member for member in found.values() if is_dataset(member)]) == 1
+    assert len([member for member in found.values() if isinstance(member, h5py.Dataset)]) == 1
 
 
 def test_a_member_that_cannot_be_opened_is_passed_over() -> None:
@@ -94,7 +96,7 @@ def test_a_member_that_cannot_be_opened_is_passed_over() -> None:
         file.create_group(b"caf\xe9")
         found = dict(names)
 
-    assert is_dataset(found["x"])
+    assert isinstance(found["x"], h5py.Dataset)
     assert any(isinstance(one, PassedOver) and "is no text" not in str(one.error) for one in found.values())
 
 

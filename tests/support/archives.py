@@ -42,8 +42,11 @@ def mark(file: Any, ends: Any, *, epochs: int, minibatches: int, dtype: str = "i
     file["time_markers"].attrs.update({"epochs_complete": epochs, "minibatches_complete": minibatches})
 
 
-def found_in(file: Any) -> tuple[Contents, Progress, list[str]]:
-    """Return the contents of an archive, what its markers say, and the list of what is told from here on."""
+def found_in(file: Any, **bounds: int) -> tuple[Contents, Progress, list[str]]:
+    """Return the contents of an archive, what its markers say, and the list of what is told from here on.
+
+    `bounds`: as of `Contents`.
+    """
     told: list[str] = []
-    contents = Contents(file, told.append)
+    contents = Contents(file, told.append, **bounds)
     return contents, read_progress(contents), told

@@ -9,6 +9,8 @@ contents        what an archive itself holds, by paths, and reading it within bo
 attributes      attributes as the kind of value that they should be, or absent
 progress        how far a run came, as the archive marks it; its timeline
 about           what ran, when, how far it came, why it ended
+writer          whether the process lives that writes an archive
+checkpoints, callback_costs    tables of what their names say
 series, histograms, feature_maps    what their names say
 reading         all of these: `read_run(path)`
 -- telling ----------------------------------------------------------------------------------------------
@@ -17,6 +19,7 @@ best            the best value of a series, and the last
 grouping        which series share a chart; its title and unit
 naming          what runs are called where several are shown
 wording, facts  numbers, durations and states in words; what is known of a run
+html_parts      pieces of HTML that pages and notebooks share; colours, of curves
 pages/          pages in a browser, by Bokeh: the report, the live view
 info            a run in the terminal: series_table, line_charts, terminal_text
 notebook        a run in a notebook: notebook_page, svg_chart

@@ -17,8 +17,13 @@ LONGEST_TEXT: Final = 2000
 """Characters of a text; the rest is left out."""
 
 MOST_TEXTS: Final = 1000
+"""Of a list."""
+
 MOST_NUMBERS: Final = 2**20
 """Elements of a list."""
+
+_LATEST: Final = 2.5e11
+"""Seconds since 1970-01-01 UTC, shortly before the year 9999, in which calendars end."""
 
 _INVISIBLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of characters that move a cursor, break a line or cannot be written."""
@@ -37,9 +42,15 @@ def text(member: Any, name: str) -> str | None:
     return as_text(_value(member, name, 1))
 
 
-def texts(member: Any, name: str) -> tuple[str, ...]:
-    """Return the attribute `name`, a list of texts; without those that are none, and () without a list."""
-    value = _value(member, name, MOST_TEXTS)
+def texts(member: Any, name: str, *, most: int = MOST_TEXTS) -> tuple[str, ...]:
+    """Return the attribute `name`, a list of texts; without those that are none, and () without a list.
+
+    Args:
+        member: as of `text`.
+        name: of the attribute.
+        most: of more texts, none is read.
+    """
+    value = _value(member, name, most)
     if not isinstance(value, np.ndarray) or value.ndim != 1:
         return ()
     found = (as_text(one) for one in cast("list[object]", value.tolist()))
@@ -71,6 +82,11 @@ def as_text(value: object) -> str | None:
         return None
     kept = value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "…"
     return kept if kept.isprintable() else "".join(map(_visible, kept))
+
+
+def is_moment(seconds: object) -> bool:
+    """Return whether a value is a moment of a calendar, in seconds since 1970-01-01 UTC."""
+    return isinstance(seconds, float) and 0 < seconds < _LATEST
 
 
 def _visible(character: str) -> str:

@@ -36,6 +36,9 @@ def best_of(series: Series) -> Best | None:
 
 
 def last_of(series: Series) -> float | None:
-    """Return the last finite value; None without one."""
-    finite = np.flatnonzero(np.isfinite(series.values))
-    return float(series.values[finite[-1]]) if finite.size else None
+    """Return the value of the last row, which may be NaN or infinite; None without one.
+
+    Of a series that is sparse, the last finite value, as its other rows tell nothing.
+    """
+    values = series.values[np.isfinite(series.values)] if series.is_sparse else series.values
+    return float(values[-1]) if values.size else None

@@ -8,16 +8,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, TypeAlias, cast
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from trainsignal.report.attributes import as_text
+from trainsignal.report import wording
+from trainsignal.report.attributes import MOST_TEXTS, as_text
 from trainsignal.report.records import Floats
-from trainsignal.shared_data.foreign import READ_ERRORS, PassedOver, is_group, own_members
+from trainsignal.shared_data.foreign import READ_ERRORS, PassedOver, own_members
 
 _h5py: Any = h5py  # h5py-stubs do not know all of it; for the same reason, its objects are Any below
 
@@ -30,8 +31,14 @@ LONGEST_PATH: Final = 1000
 MOST_BYTES: Final = 2**30
 """All that is read of an archive together, in memory."""
 
+MOST_TEXT_BYTES: Final = 2**26
+"""Texts that are read at once, and those of one table; many may share one, which costs a file nothing."""
+
 LARGEST_CHUNK_BYTES: Final = 2**26
 """HDF5 unpacks a chunk as a whole, whatever is asked of it; a small file can announce large ones."""
+
+LARGEST_TABLE_CHUNK_BYTES: Final = 2**20
+"""Of a table, which is read in pieces: so much HDF5 keeps, instead of unpacking it for each."""
 
 Tell: TypeAlias = Callable[[str], object]
 """Takes a sentence on what could not be read."""
@@ -43,15 +50,31 @@ class Contents:
     Args:
         file: an `h5py.File`, open for reading, or a `SharedData`.
         tell: told what is passed over.
+        longest_text_bytes: that the file holds; 0 for data of this process, which is trusted.
+        most_bytes: see `MOST_BYTES`.
+        most_text_bytes: see `MOST_TEXT_BYTES`.
+
+    Attributes:
+        most_texts: so many can be read at once, whatever they are.
 
     Raises:
         Exception: one of `READ_ERRORS`, where not even the names at the top can be read.
     """
 
-    def __init__(self, file: Any, tell: Tell) -> None:
+    def __init__(
+        self,
+        file: Any,
+        tell: Tell,
+        *,
+        longest_text_bytes: int = 0,
+        most_bytes: int = MOST_BYTES,
+        most_text_bytes: int = MOST_TEXT_BYTES,
+    ) -> None:
         self.tell = tell
+        self.most_texts = max(1, min(MOST_TEXTS, most_text_bytes // max(longest_text_bytes, 1)))
         self._file = file
-        self._bytes_left = MOST_BYTES
+        self._most_bytes = self._bytes_left = most_bytes
+        self._most_text_bytes = most_text_bytes
         self._groups: set[str] = set()
         self._datasets: dict[str, None] = {}  # in the order of the archive
         walk = own_members(file)
@@ -62,7 +85,7 @@ class Contents:
                 tell(f"{shortened(path)!r} {member.reason}")
             elif len(path) > LONGEST_PATH:
                 tell(f"{shortened(path)!r} has too long a path")
-            elif is_group(member):
+            elif isinstance(member, h5py.Group):
                 self._groups.add(path)
             else:
                 self._datasets[path] = None
@@ -94,7 +117,7 @@ class Contents:
         """Return what a dataset holds, or a part of it.
 
         Args:
-            dataset: any of this archive.
+            dataset: of numbers.
             selection: as between the brackets of a NumPy array, but of slices with a stop only.
             is_kept: counts against `MOST_BYTES`.
 
@@ -102,17 +125,48 @@ class Contents:
             ValueError: it would take too much memory.
             Exception: one of `READ_ERRORS`.
         """
-        if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > LARGEST_CHUNK_BYTES:
-            raise ValueError(f"its chunks are larger than {LARGEST_CHUNK_BYTES:,} bytes")
+        _check_chunks(dataset, LARGEST_CHUNK_BYTES)
         size = dataset.dtype.itemsize
         for axis, length in enumerate(dataset.shape):
             part = selection[axis] if axis < len(selection) else slice(None)
             size *= len(range(*part.indices(length)))
-        if size > self._bytes_left:
-            raise ValueError(f"it has {size:,} bytes, and {MOST_BYTES:,} are read of an archive in all")
-        if is_kept:
-            self._bytes_left -= size
+        self.keep(size, is_kept=is_kept)
         return np.asarray(dataset[selection])
+
+    def keep(self, size_bytes: int, *, is_kept: bool = True) -> None:
+        """Count memory that is about to be taken, unless it is not kept.
+
+        Raises:
+            ValueError: it would be too much.
+        """
+        if size_bytes > self._bytes_left:
+            raise ValueError(
+                f"it has {size_bytes:,} bytes, and {self._most_bytes:,} are read of an archive in all"
+            )
+        if is_kept:
+            self._bytes_left -= size_bytes
+
+    def rows(self, table: Any, begin: int, end: int) -> Iterator[tuple[Any, ...]]:
+        """Yield rows of a table that may hold texts, which the caller is to shorten one by one.
+
+        Args:
+            table: a dataset of one axis, each row of several fields.
+            begin: the first row.
+            end: the one after the last.
+
+        Raises:
+            ValueError: it would take too much memory.
+            Exception: one of `READ_ERRORS`.
+        """
+        _check_chunks(table, LARGEST_TABLE_CHUNK_BYTES)
+        count = max(1, min(self.most_texts, self._most_text_bytes // table.dtype.itemsize))
+        left = self._most_text_bytes
+        for first in range(begin, end, count):
+            rows: list[tuple[Any, ...]] = np.asarray(table[first : min(first + count, end)]).tolist()
+            left -= sum(len(field) for row in rows for field in row if isinstance(field, (bytes, str)))
+            if left < 0:
+                raise ValueError(f"its texts have more than {self._most_text_bytes:,} bytes")
+            yield from rows
 
     @contextlib.contextmanager
     def telling(self, path: str) -> Generator[None]:
@@ -127,6 +181,11 @@ class Contents:
         with self.telling(path):
             return self._file[path]
         return None
+
+
+def _check_chunks(dataset: Any, largest_bytes: int) -> None:
+    if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > largest_bytes:
+        raise ValueError(f"its chunks are larger than {largest_bytes:,} bytes")
 
 
 def written_length(dataset: Any, axis: int) -> int:
@@ -174,4 +233,4 @@ def is_numeric(dataset: Any) -> bool:
 
 def shortened(path: str) -> str:
     """Return a path for a message."""
-    return path if len(path) <= 200 else f"{path[:100]}…{path[-99:]}"
+    return wording.shortened(path, 200)

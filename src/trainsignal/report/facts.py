@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trainsignal.report.records import About, Run, SavedCheckpoint
-from trainsignal.report.wording import duration, moment, progress
+from trainsignal.report.wording import counted, duration, moment, progress, zoned_moment
 
 _MOST_SEAMS = 10
 
@@ -17,7 +17,7 @@ def facts(about: About) -> Iterator[tuple[str, str]]:
     yield "progress", progress(about)
     began, ended = about.started_at, about.ended_at
     if began is not None:
-        yield "started", moment(began)
+        yield "started", zoned_moment(began)
     if ended is not None:
         yield "last seen" if about.status in ("in progress", "killed") else "ended", moment(ended)
     if began is not None and ended is not None:
@@ -34,14 +34,25 @@ def facts(about: About) -> Iterator[tuple[str, str]]:
         yield "resumed", _resumptions(about.resumed_at)
 
 
+def drawn_elsewhere(run: Run) -> list[str]:
+    """Return what only pages show, counted: "1 histogram", "feature maps of 2 layers"."""
+    told = [counted(run.histogram_count, "histogram")] if run.histogram_count else []
+    return told + (
+        [f"feature maps of {counted(run.map_layer_count, 'layer')}"] if run.map_layer_count else []
+    )
+
+
 def newest_checkpoints(run: Run) -> list[SavedCheckpoint]:
     """Return the checkpoints of a run, newest first; of those at one path, the last.
 
-    Paths below the archive's folder are told from there, so that they hold after both were moved.
+    Paths below the archive's folder are told from there, so that they hold after both were moved; where
+    there is no archive, as they are.
     """
-    home = Path(run.path).absolute().parent
     last = {one.path: one for one in run.about.checkpoints}
     newest = [one for one in reversed(run.about.checkpoints) if last[one.path] is one]
+    if not run.path:
+        return newest
+    home = Path(run.path).absolute().parent
     return [replace(one, path=_from(home, Path(one.path))) for one in newest]
 
 

@@ -17,10 +17,15 @@ from trainsignal.report.records import Indices, LayerMaps
 Pictures: TypeAlias = npt.NDArray[np.uint8]
 
 
+def map_layers(contents: Contents) -> list[str]:
+    """Return the paths of the groups that hold the feature maps of a convolution each."""
+    return contents.groups_in(keys.STRONGEST_OUTPUTS)
+
+
 def read_feature_maps(contents: Contents) -> Iterator[LayerMaps]:
     """Yield what was found of each convolution, the first one first."""
     sources = SourceImages(contents)
-    for group in contents.groups_in(f"{keys.DECONV}/max_act"):
+    for group in map_layers(contents):
         path = f"{group}/{keys.VISUALIZATION}"
         with contents.telling(path):
             visualizations = _pictures(contents, path)
@@ -39,7 +44,9 @@ def read_feature_maps(contents: Contents) -> Iterator[LayerMaps]:
 
 
 class SourceImages:
-    """The images that the archive holds, each minibatch of them read once.
+    """The images that the archive holds: each minibatch of them is read once, each image handed out once.
+
+    Many feature maps may name one image, which costs a file nothing.
 
     Args:
         contents: of the archive.
@@ -48,13 +55,17 @@ class SourceImages:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
         self._minibatches: dict[int, tuple[Any, Pictures | None]] = {}
+        self._images: dict[tuple[int, int], Pictures] = {}
 
     def image(self, minibatch: int, column: int) -> Pictures | None:
         """Return an image, (H, W, C); None where the archive does not hold it.
 
         Args:
             minibatch: 0-based.
-            column: 0-based position in the minibatch.
+            column: 0-based column of the minibatch.
+
+        Raises:
+            ValueError: images would take too much memory.
         """
         if minibatch not in self._minibatches:
             self._minibatches[minibatch] = self._read(minibatch)
@@ -62,7 +73,10 @@ class SourceImages:
         position = attributes.whole(group, str(column))
         if images is None or position is None or position >= images.shape[3]:
             return None
-        return np.ascontiguousarray(images[..., position])
+        if (minibatch, position) not in self._images:
+            self._contents.keep(images[..., position].nbytes)
+            self._images[minibatch, position] = np.ascontiguousarray(images[..., position])
+        return self._images[minibatch, position]
 
     def _read(self, minibatch: int) -> tuple[Any, Pictures | None]:
         path = keys.source_images(minibatch)

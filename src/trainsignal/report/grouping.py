@@ -28,6 +28,10 @@ _ON_DATA = re.compile(
 _COLUMN = re.compile(r"(.+)\[(\d+)\]")
 """One column of a series of several: "multicost/train[0]"."""
 
+_OF_LABEL = re.compile(rf"{keys.LABEL_METRICS}/(.+)/([^/]+)")
+
+_OF_GPU = re.compile(rf"{keys.GPU}(\d+)/(.+)")
+
 _HISTOGRAM_NANS = re.compile(rf"{keys.HISTOGRAM_NANS}(_\d+)?")
 
 _SECOND_WRITER = re.compile(r"(.+)_\d+")
@@ -140,31 +144,32 @@ def _place(key: str, present: set[str]) -> _Place:
     if group == keys.LOSSES:
         return _Place("costs", "Cost", "cost", shown)
     if group == keys.METRICS:
-        return _place_of_metric(name, present)
-    if group == "gan":
+        return _place_of_metric(key, present)
+    if group == keys.GAN:
         title = _GAN_TITLES.get(key, shown)
         return _Place("gan", title, title, title)
-    if group == "system":
-        return _place_of_system(name)
-    if group == "time":
+    if group == keys.SYSTEM:
+        return _place_of_system(key)
+    if group == keys.TIMES:
         return _Place("time", "Seconds of evaluation", "time", shown)
     column = _COLUMN.fullmatch(key)
     whole, name = column.groups() if column else (key, unescaped(key))
     if whole in _BRANCH_TITLES:
         return _Place("branches", _BRANCH_TITLES[whole], "cost", f"branch {name}")
-    if re.fullmatch(rf"{keys.LEARNING_RATE}(_\d+)?", whole):
+    if whole == keys.LEARNING_RATE:
         return _Place("learning rate", "Learning rate", "learning rate", name.replace("_", " "))
     if _HISTOGRAM_NANS.fullmatch(whole):
         return _Place("other", "NaN among the parameters", "numbers", name)
     return _Place("other", unescaped(whole), unescaped(whole), name)
 
 
-def _place_of_metric(name: str, present: set[str]) -> _Place:
-    """Return where "metrics/<name>" belongs."""
-    of_label = re.fullmatch(r"per_label/(.+)/([^/]+)", name)
+def _place_of_metric(key: str, present: set[str]) -> _Place:
+    """Return where a series below `keys.METRICS` belongs, among those that are present."""
+    of_label = _OF_LABEL.fullmatch(key)
     if of_label:
         metric, label = (unescaped(part) for part in of_label.groups())
         return _Place("metrics", f"{metric} of each label", metric, label)
+    _, _, name = key.partition("/")
     second = _SECOND_WRITER.fullmatch(name)
     stem = unescaped(second[1] if second and keys.metric(second[1]) in present else name)
     on_data = _ON_DATA.fullmatch(stem)
@@ -172,11 +177,12 @@ def _place_of_metric(name: str, present: set[str]) -> _Place:
     return _Place("metrics", title, title, unescaped(name))
 
 
-def _place_of_system(name: str) -> _Place:
-    """Return where "system/<name>" belongs: what is measured alike shares a chart."""
-    gpu = re.fullmatch(r"gpu_(\d+)/(.+)", name)
-    measured, device = (gpu[2], f"GPU {gpu[1]}") if gpu else (name, {"cpu": "CPU"}.get(name, "process"))
-    title = _SYSTEM_TITLES.get(measured, unescaped(measured))
+def _place_of_system(key: str) -> _Place:
+    """Return where a series below `keys.SYSTEM` belongs: what is measured alike shares a chart."""
+    gpu = _OF_GPU.fullmatch(key)
+    measured = gpu[2] if gpu else key.removeprefix(f"{keys.SYSTEM}/")
+    device = f"GPU {gpu[1]}" if gpu else "CPU" if key == keys.SYSTEM_CPU else "process"
+    title = _SYSTEM_TITLES.get(f"{keys.GPU}0/{measured}" if gpu else key, unescaped(measured))
     return _Place("system", title, title.lower(), device)
 
 
@@ -195,4 +201,10 @@ _BRANCH_TITLES = {
     keys.MULTICOST_BRANCHES: "Cost of each innermost branch",
 }
 
-_SYSTEM_TITLES = {"memory": "Memory", "cpu": "Utilization", "utilization": "Utilization"}
+_SYSTEM_TITLES = {
+    keys.SYSTEM_MEMORY: "Memory",
+    keys.SYSTEM_CPU: "Utilization",
+    keys.gpu_memory(0): "Memory",
+    keys.gpu_utilization(0): "Utilization",
+}
+"""What is measured of all GPUs has the title of what is measured of the first."""

@@ -34,8 +34,7 @@ _LAYER: Final = re.compile(r".*_(\d+)_.+")
 
 def read_histograms(contents: Contents, progress: Progress) -> Iterator[Histogram]:
     """Yield the histograms, those of the first layer first; of a second callback after those of the first."""
-    groups = {name: match for name in contents.groups_in("") if (match := _GROUP.fullmatch(name))}
-    for group in sorted(groups, key=lambda name: int(groups[name][2] or 1)):
+    for group in _groups(contents):
         attributes_of_all = contents.group(group)
         for path in sorted(contents.datasets_in(group), key=_layer_index):
             with contents.telling(path):
@@ -43,6 +42,17 @@ def read_histograms(contents: Contents, progress: Progress) -> Iterator[Histogra
                 if dataset is not None:
                     name = path if group != keys.HISTOGRAMS else path.removeprefix(f"{group}/")
                     yield _histogram(contents, name, dataset, attributes_of_all, progress)
+
+
+def count_histograms(contents: Contents) -> int:
+    """Return how many there are, by name alone: some may turn out to be none."""
+    return sum(len(contents.datasets_in(group)) for group in _groups(contents))
+
+
+def _groups(contents: Contents) -> list[str]:
+    """Return the paths of the groups that hold histograms, one a callback."""
+    groups = {name: match for name in contents.groups_in("") if (match := _GROUP.fullmatch(name))}
+    return sorted(groups, key=lambda name: int(groups[name][2] or 1))
 
 
 def _layer_index(path: str) -> float:

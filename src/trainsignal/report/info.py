@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 
 from trainsignal import keys
 from trainsignal.errors import MissingPackageError
-from trainsignal.report.facts import facts, newest_checkpoints
+from trainsignal.report.facts import drawn_elsewhere, facts, newest_checkpoints
 from trainsignal.report.line_charts import LEAST_WIDTH, can_be_drawn, import_uniplot, line_chart
 from trainsignal.report.records import Run, Series
 from trainsignal.report.series_table import series_table
 from trainsignal.report.terminal_text import literal
-from trainsignal.report.wording import duration, ending
+from trainsignal.report.wording import duration, ending, failed
 
 _FIRST_GROUPS = tuple(
     key.partition("/")[0] for key in (keys.LOSSES, keys.METRICS, keys.MULTICOST_TRAIN, keys.GAN_COST)
@@ -56,7 +56,7 @@ def _rank(series: Series) -> int:
 
 def _overview(run: Run, width: int, encoding: str) -> str:
     lines: list[str] = []
-    for label, text in [*_facts(run), *_files_and_costs(run)]:
+    for label, text in [*_facts(run), *_checkpoints(run), *_times(run), *_drawn(run), *_problems(run)]:
         lines += textwrap.wrap(
             literal(text, encoding),
             max(width, 2 * _LABEL_COLUMNS),
@@ -76,29 +76,33 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield from facts(run.about)
 
 
-def _files_and_costs(run: Run) -> Iterator[tuple[str, str]]:
-    """Yield checkpoints, times of callbacks, what only pages show, and problems, each with its label."""
+def _checkpoints(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield the newest checkpoints, the newest last."""
     saved = newest_checkpoints(run)
     for one in reversed(saved[:_MOST_CHECKPOINTS]):
         yield "checkpoint", f"{one.path} (epoch {one.epoch})"
     if len(saved) > _MOST_CHECKPOINTS:
         yield "", f"and {len(saved) - _MOST_CHECKPOINTS} older"
+
+
+def _times(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield the slowest callbacks."""
     for callback in run.callback_times[:_MOST_CALLBACKS]:
         yield "time", f"{duration(callback.seconds):<11}{callback.name}"
-    drawn = [
-        f"{len(many)} {what if len(many) == 1 else several}"
-        for many, what, several in (
-            (run.histograms, "histogram", "histograms"),
-            (run.feature_maps, "layer of feature maps", "layers of feature maps"),
-        )
-        if many
-    ]
-    if drawn:
-        yield "also", f"{' and '.join(drawn)}: `trainsignal report` draws them"
+
+
+def _drawn(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield what else there is to see, but only on pages."""
+    told = drawn_elsewhere(run)
+    if told:
+        yield "also", f"{' and '.join(told)}: `trainsignal report` draws them"
+
+
+def _problems(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield callbacks that failed, and what could not be read."""
     for callback in run.callback_times:
         if callback.failures:
-            times = "once" if callback.failures == 1 else f"{callback.failures} times"
-            yield "problem", f"{callback.name} failed {times}"
+            yield "problem", f"{callback.name} {failed(callback.failures)}"
     for problem in run.problems:
         yield "problem", problem
 

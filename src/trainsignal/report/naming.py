@@ -1,9 +1,24 @@
-"""What runs are called where several are shown together."""
+"""Which runs are shown together, and what they are called there."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from trainsignal import files
+
+
+def distinct_archives(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths without those that lead to an archive that came before; none need lead anywhere.
+
+    Raises:
+        ConfigurationError: one names a user that is not there.
+    """
+    once: dict[str, Path] = {}
+    for path in paths:
+        once.setdefault(os.path.realpath(files.expand(path)), path)
+    return list(once.values())
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -15,8 +30,9 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
     Args:
         paths: of different archives.
     """
-    whole = [path.absolute().as_posix() for path in paths]
-    plain = [path.absolute().with_suffix("").as_posix() for path in paths]
+    absolute = [path.absolute() for path in paths]
+    whole = [path.as_posix() for path in absolute]
+    plain = [(path.parent / path.stem).as_posix() for path in absolute]  # of the root folder, itself
     stems = [_shortest(one, plain) for one in plain]
     return [
         stem if stems.count(stem) == 1 else _shortest(path, whole)

@@ -18,7 +18,7 @@ from trainsignal.run import TrainingRun
 
 SHORTEST_PAUSE_S: Final = 1.0
 PAUSE_PER_DURATION: Final = 50
-"""Drawing takes at most one part in so many of the time, but for epochs' ends and the end of the run."""
+"""Drawing takes at most one part in so many of the time; but the run's begin and end are always drawn."""
 
 
 def as_html(run: TrainingRun, receivers: Iterable[Receiver], wiring: Callable[[], str]) -> str:
@@ -51,6 +51,7 @@ def read(run: TrainingRun, receivers: Iterable[Receiver]) -> Run:
         run.data,
         name=type(run.model).__name__ if archive is None else archive.stem,
         path="" if archive is None or run.exit_reason is None else str(archive),
+        drawings=False,
     )
     spent, failures = totals(receivers)
     times = [CallbackTime(name, seconds, failures[name]) for name, seconds in spent.items()]

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from trainsignal import keys
 from trainsignal.report import attributes
 from trainsignal.report.contents import Contents, float64s, is_numeric, written_length
 from trainsignal.report.records import About
-from trainsignal.report.timeline import Timeline
-
-Float64s = npt.NDArray[np.float64]
+from trainsignal.report.timeline import Float64s, Timeline
 
 
 @dataclass(frozen=True, slots=True, eq=False)

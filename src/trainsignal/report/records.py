@@ -100,12 +100,13 @@ class Series:
     Attributes:
         key: path in the archive; of a column of several, with its index: "multicost/train[0]".
         values: (rows,) in the floating type in which they are stored (integers as float64); NaN: missing.
-            Rows that were never reached are cut off.
+            Rows that the run never reached are cut off; one that it reached, and found NaN, is there.
         axis: what the rows are.
         epochs: (rows,) 0-based epoch of each row where `axis` is "epoch"; else None.
         unit: "seconds", "bytes", ...; None: a number without one.
         direction: "min" where lower is better, "max" where higher is; None: nobody said.
         reported_as: its name in the framework that reported it.
+        is_sparse: rows of NaN are meant: nothing happened then, and a line goes on over them.
         holds_from_begin: a row tells what holds from its minibatch's or epoch's begin on, as a learning rate
             does, not what was found at its end.
     """
@@ -117,6 +118,7 @@ class Series:
     unit: str | None = None
     direction: Literal["min", "max"] | None = None
     reported_as: str | None = None
+    is_sparse: bool = False
     holds_from_begin: bool = False
 
     def moments(self, rows: Indices, timeline: Timeline) -> npt.NDArray[np.float64]:
@@ -186,8 +188,10 @@ class Run:
         about: what ran.
         timeline: where its moments lie.
         series: in the order of the archive.
-        histograms: in the order of the layers.
-        feature_maps: in the order of the layers.
+        histograms: in the order of the layers; none where drawings were not asked for.
+        feature_maps: as `histograms`.
+        histogram_count: in the archive, read or not.
+        map_layer_count: convolutions with feature maps in the archive, read or not.
         callback_times: slowest first.
         problems: what could not be read or is not shown, in sentences.
     """
@@ -199,9 +203,24 @@ class Run:
     series: tuple[Series, ...]
     histograms: tuple[Histogram, ...] = ()
     feature_maps: tuple[LayerMaps, ...] = ()
+    histogram_count: int = 0
+    map_layer_count: int = 0
     callback_times: tuple[CallbackTime, ...] = ()
     problems: tuple[str, ...] = ()
 
     def below(self, group: str) -> Iterator[Series]:
         """Yield the series of a group: those whose key begins with "<group>/"."""
         return (one for one in self.series if one.key.startswith(f"{group}/"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Summary:
+    """What a list of runs tells of one.
+
+    Attributes:
+        about: what ran; of its minibatches, those of complete epochs.
+        loss: evaluated; None where there is none.
+    """
+
+    about: About
+    loss: Series | None

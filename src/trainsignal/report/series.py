@@ -23,17 +23,20 @@ _BLOCK_BYTES: Final = 2**24
 """Rows of several columns are read by so many bytes."""
 
 _NO_SERIES: Final = re.compile(
-    rf"({keys.TIME_MARKERS}|{keys.HISTOGRAMS}(_\d+)?|{keys.DECONV}|{keys.CONFIG}|time/train)/.*"
+    rf"({keys.TIME_MARKERS}|{keys.HISTOGRAMS}(_\d+)?|{keys.DECONV}|{keys.CONFIG}|{keys.TRAIN_TIMES})/.*"
     rf"|{keys.CHECKPOINTS}(/.*)?|{keys.CALLBACK_TIMES}|{keys.EPOCH_TIMES}"
 )
 """Paths of what is read as something else."""
 
 _UNITS: Final = (
-    (re.compile(r"system/(gpu_\d+/)?memory"), "bytes"),
-    (re.compile(r"system/cpu|system/gpu_\d+/utilization"), "percent"),
-    (re.compile(r"time/.*"), "seconds"),
+    (re.compile(rf"{keys.SYSTEM}/(gpu_\d+/)?memory"), "bytes"),
+    (re.compile(rf"{keys.SYSTEM}/(cpu|gpu_\d+/utilization)"), "percent"),
+    (re.compile(rf"{keys.TIMES}/.*"), "seconds"),
 )
 """Of series that do not name theirs."""
+
+_SPARSE: Final = frozenset({keys.GAN_ITERATIONS, keys.GAN_COST})
+"""Have a number where the generator was updated; as those have that a framework logs, at some minibatches."""
 
 _DIRECTIONS: Final[dict[str, Literal["min", "max"]]] = {"min": "min", "max": "max"}
 
@@ -44,35 +47,56 @@ def read_series(contents: Contents, progress: Progress) -> Iterator[Series]:
     for path in contents.datasets:
         if _NO_SERIES.fullmatch(path):
             continue
-        with contents.telling(path):
-            dataset = contents.dataset(path)
-            if dataset is None:
-                continue
-            axis = _axis_of(contents, path, dataset)
-            if not _is_series(dataset, axis):
-                others.append(shortened(path))
-                continue
-            columns = _columns(contents, dataset)
-            for index, values in enumerate(columns):
-                key = path if len(dataset.shape) == 1 else f"{path}[{index}]"
-                yield _series(key, path, values, dataset, axis, progress)
-            if len(dataset.shape) == 2 and dataset.shape[1] > MOST_COLUMNS:
-                contents.tell(f"{shortened(path)!r} has {dataset.shape[1]} columns: {MOST_COLUMNS} are shown")
+        found = series_at(contents, path, progress)
+        if found is None:
+            others.append(shortened(path))
+        else:
+            yield from found
     if others:
         named = ", ".join(map(repr, others[:5])) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
         contents.tell(f"not shown, as it holds no rows of numbers: {named}")
 
 
-def _axis_of(contents: Contents, path: str, dataset: Any) -> tuple[RowAxis, Any]:
+def series_at(contents: Contents, path: str, progress: Progress) -> list[Series] | None:
+    """Return the series in a dataset, one for each of its columns; None where it holds no rows of numbers.
+
+    What cannot be read is told, and is none.
+    """
+    found: list[Series] = []
+    with contents.telling(path):
+        dataset = contents.dataset(path)
+        if dataset is None:
+            return found
+        axis = _axis_of(contents, path, dataset, progress)
+        if not _is_series(dataset, axis):
+            return None
+        for index, values in enumerate(_columns(contents, dataset)):
+            key = path if len(dataset.shape) == 1 else f"{path}[{index}]"
+            one = _series(key, path, values, dataset, axis, progress)
+            if _goes_beyond(one, progress):
+                contents.tell(
+                    f"{shortened(key)!r} has rows of epochs that the run did not have: drawn by row"
+                )
+                one = _series(key, path, values, dataset, ("row", None), progress)
+            found.append(one)
+        if len(dataset.shape) == 2 and dataset.shape[1] > MOST_COLUMNS:
+            contents.tell(f"{shortened(path)!r} has {dataset.shape[1]} columns: {MOST_COLUMNS} are shown")
+    return found
+
+
+def _axis_of(contents: Contents, path: str, dataset: Any, progress: Progress) -> tuple[RowAxis, Any]:
     """Return what the rows of a dataset are, and the member whose attributes say which epochs.
 
-    neon's seconds of an evaluation lack an axis; theirs is that of the evaluated loss.
+    neon's seconds of an evaluation lack an axis; theirs is that of the evaluated loss. Datasets that users
+    create with a row for each epoch that was asked for, as neon's callbacks do, tell by their length.
     """
     said = attributes.text(dataset, keys.TIME_MARKERS)
-    label = path.removeprefix("time/")
+    label = path.removeprefix(f"{keys.TIMES}/")
     if said is None and label != path:
         dataset = contents.dataset(keys.loss(label))
         said = attributes.text(dataset, keys.TIME_MARKERS)
+    elif said is None and progress.has_markers and dataset.shape == (progress.total_epochs,):
+        return "epoch", dataset
     return axis_named(said), dataset
 
 
@@ -122,13 +146,8 @@ def _series(
         if (epochs[1:] < epochs[:-1]).any():
             order = epochs.argsort(kind="stable")
             epochs, values = epochs[order], values[order]
-    is_reached = ~np.isnan(values)
-    if kind != "row" and progress.has_markers and not dataset.fillvalue:
-        is_ahead = (
-            np.arange(values.size) >= progress.minibatches if epochs is None else epochs >= progress.epochs
-        )
-        is_reached &= ~is_ahead | (values != 0)
-    rows = reached_length(is_reached)
+    rows = reached_length(_is_reached(values, kind, epochs, dataset, progress))
+    reported_as = attributes.text(dataset, keys.REPORTED_AS)
     return Series(
         key=as_text(key) or "",
         values=values[:rows],
@@ -136,9 +155,34 @@ def _series(
         epochs=None if epochs is None else epochs[:rows],
         unit=_unit(path, dataset),
         direction=_direction(path, dataset),
-        reported_as=attributes.text(dataset, keys.REPORTED_AS),
+        reported_as=reported_as,
+        is_sparse=path in _SPARSE or (reported_as is not None and kind == "minibatch"),
         holds_from_begin=path == keys.LEARNING_RATE,
     )
+
+
+def _goes_beyond(series: Series, progress: Progress) -> bool:
+    """Return whether a series has rows of epochs to which the run cannot have come."""
+    if series.epochs is None or not series.epochs.size or not progress.has_markers:
+        return False
+    return int(series.epochs[-1]) >= max(progress.total_epochs or 0, progress.epochs + 1)
+
+
+def _is_reached(
+    values: Floats, kind: RowAxis, epochs: Indices | None, dataset: Any, progress: Progress
+) -> npt.NDArray[np.bool_]:
+    """Return which rows the run has reached: those that were done, whatever they hold, and any that tell.
+
+    What is not done, or nobody marked, tells by a number; not by the zero that fills what was never written.
+    """
+    is_told = ~np.isnan(values)
+    if kind == "row" or not progress.has_markers:
+        return is_told
+    if not dataset.fillvalue:
+        is_told &= values != 0
+    if epochs is None:
+        return is_told | (np.arange(values.size) < progress.minibatches)
+    return is_told | (epochs < progress.epochs)
 
 
 def _epochs(member: Any, rows: int) -> Indices:
@@ -159,4 +203,5 @@ def _unit(path: str, dataset: Any) -> str | None:
 def _direction(path: str, dataset: Any) -> Literal["min", "max"] | None:
     """Return which direction is better; of costs, where nobody said, as in neon's archives: the lower."""
     told = _DIRECTIONS.get(attributes.text(dataset, keys.DIRECTION) or "")
-    return told or ("min" if path.startswith(f"{keys.LOSSES}/") else None)
+    is_cost = path.startswith(f"{keys.LOSSES}/") or path == keys.MULTICOST_TRAIN
+    return told or ("min" if is_cost else None)

@@ -12,14 +12,10 @@ from html import escape
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from trainsignal.report.colours import colour_of
+from trainsignal.report.timeline import Float64s
 from trainsignal.report.wording import amount
-
-Float64s = npt.NDArray[np.float64]
-
-COLOURS: Final = ("#3b82f6", "#e8702a", "#1a9f6b", "#a35bd6", "#dd4052", "#0e97a7")
-"""Of the curves in their order; each is told from white and from black paper."""
 
 _WIDTH, _HEIGHT = 340, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 332, 8, 128
@@ -80,7 +76,7 @@ def svg_chart(
     across = _scale([one.xs for one in curves], _LEFT, _RIGHT, from_zero=True)
     up = _scale([one.ys for one in curves], _BOTTOM, _TOP, from_zero=False)
     parts = [*_rows(up, unit), *_columns(across, x_name), *_marks(across, marks)]
-    parts += [_curve(one, COLOURS[index % len(COLOURS)], across, up) for index, one in enumerate(curves)]
+    parts += [_curve(one, colour_of(index), across, up) for index, one in enumerate(curves)]
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}" width="100%" '
         f'font-size="10" fill="currentColor" style="display:block">{"".join(parts)}</svg>'

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from datetime import timedelta, timezone
 
 from trainsignal.report.records import About
 
 _BYTE_STEPS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+_TIME_STEPS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+"""Seconds and name of each unit, and of the next smaller one."""
 
 _STATES = {
     "killed": "killed: its process is gone, and closed nothing",
@@ -22,15 +26,9 @@ def duration(seconds: float) -> str:
     if seconds < 59.95:
         return f"{seconds:.3g} s"
     whole = round(seconds)
-    for size, unit, smaller, smaller_unit in (
-        (86400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit}" + (f" {rest} {smaller_unit}" if rest else "")
-    return f"{whole} s"
+    size, unit, smaller, smaller_unit = next(step for step in _TIME_STEPS if whole >= step[0])
+    rest = whole % size // smaller
+    return f"{whole // size} {unit}" + (f" {rest} {smaller_unit}" if rest else "")
 
 
 def moment(seconds: float) -> str:
@@ -39,6 +37,15 @@ def moment(seconds: float) -> str:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
     except (ValueError, OverflowError, OSError):  # no moment of any calendar
         return "at no known time"
+
+
+def zoned_moment(seconds: float) -> str:
+    """Return a moment with the time zone, for readers elsewhere: "2026-11-22 19:02:26 UTC+01:00"."""
+    told = moment(seconds)
+    try:
+        return f"{told} {timezone(timedelta(seconds=time.localtime(seconds).tm_gmtoff))}"
+    except (ValueError, OverflowError, OSError):
+        return told
 
 
 def number(value: float) -> str:
@@ -58,6 +65,26 @@ def amount(value: float, unit: str | None) -> str:
     if unit == "seconds":
         return duration(value) if value >= 0 else f"{value:.3g} s"
     return f"{number(value)} {'%' if unit == 'percent' else unit}"
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number of things: "1 layer", "1,200 layers"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def failed(times: int) -> str:
+    """Return how many times something failed, 1 or more: "failed once", "failed 1,200 times"."""
+    return "failed once" if times == 1 else f"failed {times:,} times"
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text of at most so many characters: of a longer one the middle is left out.
+
+    Names of series differ at their ends: "metrics/per_label/Precision/cat".
+    """
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]}…{text[len(text) - (longest - 1) // 2 :]}"
 
 
 def ending(about: About) -> str:

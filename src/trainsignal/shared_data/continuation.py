@@ -17,14 +17,9 @@ import numpy.typing as npt
 
 from trainsignal import keys
 from trainsignal.errors import ArchiveError
-from trainsignal.shared_data.foreign import (
-    READ_ERRORS,
-    PassedOver,
-    is_dataset,
-    is_group,
-    open_for_reading,
-    own_members,
-)
+from trainsignal.shared_data.foreign import READ_ERRORS, PassedOver, open_for_reading, own_members
+
+_h5py: Any = h5py  # h5py-stubs do not know all of it; for the same reason, its objects are Any below
 
 NOT_CONTINUED = (keys.EXIT_REASON, keys.EXIT_DETAIL, keys.EXIT_AUTHOR)
 """Attributes that say how the earlier process ended."""
@@ -74,7 +69,7 @@ def merge(previous: h5py.File, target: Any, moment: Moment) -> None:
     try:
         _merge_attributes(previous.attrs, target.attrs)
         for path, there in _members(previous):
-            if is_group(there):
+            if isinstance(there, _h5py.Group):
                 _merge_attributes(there.attrs, target.require_group(path).attrs)
             elif path in target:
                 _merge_dataset(path, there, target[path], moment)
@@ -96,7 +91,7 @@ def loose_values(data: Any, largest_bytes: int) -> dict[str, Any]:
     return {
         path: member[...]
         for path, member in _members(data)
-        if not is_group(member)
+        if not isinstance(member, _h5py.Group)
         and path not in keys.EPOCH_MARKERS | {keys.CALLBACK_TIMES}
         and member.shape is not None
         and member.dtype.kind in "biuf"
@@ -112,7 +107,7 @@ def put_loose_values(data: Any, values: Mapping[str, Any]) -> None:
     """
     for path, array in values.items():
         member = data.get(path)
-        if not is_dataset(member) or _across(member.shape, 0) != _across(array.shape, 0):
+        if not isinstance(member, _h5py.Dataset) or _across(member.shape, 0) != _across(array.shape, 0):
             continue
         if array.shape:
             rows = min(len(array), len(member))
@@ -143,7 +138,7 @@ def _merge_attributes(there: Any, ours: Any) -> None:
 def _merge_dataset(path: str, there: Any, ours: Any, moment: Moment) -> None:
     """Put the rows of before into a dataset that this run has made already."""
     axis = _time_axis(there)
-    if not is_dataset(ours) or _across(ours.shape, axis) != _across(there.shape, axis):
+    if not isinstance(ours, _h5py.Dataset) or _across(ours.shape, axis) != _across(there.shape, axis):
         raise ValueError(f"{path!r} has another shape now than in the run that is resumed")
     _merge_attributes(there.attrs, ours.attrs)
     if not there.shape:

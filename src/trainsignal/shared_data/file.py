@@ -35,7 +35,7 @@ class SharedData(SharedGroup, h5py.File):
         clock: seconds, monotonic; says when publishing is due.
 
     Attributes:
-        on_publish: called before `flush` and `publish_if_due` publish: writes what is to be in it; or None.
+        on_publish: called before each publish, to write what is to be in it; None: nothing is.
         on_publish_error: gets the error where `flush` or `publish_if_due` cannot publish; None: they raise.
     """
 
@@ -166,7 +166,7 @@ class SharedData(SharedGroup, h5py.File):
         return loose_values(plain, largest_bytes)
 
     def publish(self) -> Path | None:
-        """Write the whole data to the path, atomically; without a path do nothing.
+        """Write the whole data to the path, atomically; without a path only `on_publish` is called.
 
         Returns:
             Where the file was kept that an earlier run had left at the path; None if there was none.
@@ -176,7 +176,7 @@ class SharedData(SharedGroup, h5py.File):
             ArchiveError: the disk is full, or the folder gone; the previous file is whole.
         """
         self._store.bring_late()
-        return None if self._archive is None else self._archive.publish()
+        return self._publish()
 
     def publish_if_due(self, *, before: Callable[[], object] = lambda: None) -> bool:
         """Publish if claimed, and the last attempt at least a second and 50 times its duration ago.
@@ -236,13 +236,16 @@ class SharedData(SharedGroup, h5py.File):
     def __enter__(self) -> Self:
         return self
 
+    def _publish(self) -> Path | None:
+        """Publish as `publish`, but leave rows that are on a device still for the next time."""
+        if self.on_publish is not None and (self._archive is None or self._archive.is_claimed):
+            self.on_publish()
+        return None if self._archive is None else self._archive.publish()
+
     def _publish_or_tell(self) -> bool:
         """Publish, and hand an error to who wants it; return whether it was published."""
-        assert self._archive is not None
-        if self.on_publish is not None:
-            self.on_publish()
         try:
-            self._archive.publish()
+            self._publish()
         except ArchiveError as error:
             if self.on_publish_error is None:
                 raise

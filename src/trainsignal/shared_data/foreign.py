@@ -68,18 +68,8 @@ def own_members(
     for name in names:
         path, member = f"{prefix}{name}", _own_member(group, name, within)
         yield path, member
-        if is_group(member):
+        if isinstance(member, h5py.Group):
             yield from own_members(member, f"{path}/", within)
-
-
-def is_group(member: object) -> bool:
-    """Return whether it is a group."""
-    return isinstance(member, h5py.Group)
-
-
-def is_dataset(member: object) -> bool:
-    """Return whether it is a dataset."""
-    return isinstance(member, h5py.Dataset)
 
 
 def _own_member(group: Any, name: str | bytes, above: tuple[Identity, ...]) -> Any:
@@ -95,9 +85,9 @@ def _own_member(group: Any, name: str | bytes, above: tuple[Identity, ...]) -> A
         if link is None:
             return _unreadable(KeyError(name))
         member = group[name]
-        if is_dataset(member):
+        if isinstance(member, h5py.Dataset):
             return _with_own_storage(member)
-        if not is_group(member):
+        if not isinstance(member, h5py.Group):
             return PassedOver("is a type, which holds no numbers")
         if identity_of(member.id) in above:  # which hard links allow
             return PassedOver("leads back to a group that it is in")

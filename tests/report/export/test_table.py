@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -113,15 +112,9 @@ def test_the_overview_says_what_ran() -> None:
     told = overview(one)
 
     assert (told["name"], told["path"], told["status"]) == ("mine", "/runs/mine.h5", "completed")
-    assert told["callbacks"] == ["LossCallback", "TrainCostCallback"]
-    assert told["checkpoints"] == [{"path": "a.h5", "epoch": 2, "minibatch": 9, "saved_at": STARTED_AT + 1}]
-
-
-def test_the_overview_holds_only_numbers_that_json_has() -> None:
-    told = overview(run(about=about(started_at=math.nan, ended_at=math.inf)))
-
-    assert told["started_at"] is None and told["ended_at"] is None
-    json.dumps(told, allow_nan=False)
+    plain = json.loads(json.dumps(told, allow_nan=False))
+    assert plain["callbacks"] == ["LossCallback", "TrainCostCallback"]
+    assert plain["checkpoints"] == [{"path": "a.h5", "epoch": 2, "minibatch": 9, "saved_at": STARTED_AT + 1}]
 
 
 def test_lone_surrogates_become_escapes() -> None:

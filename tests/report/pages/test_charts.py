@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def test_a_chart_says_what_of_it_is_not_drawn() -> None:
 
 
 def test_a_chart_that_draws_all_says_nothing_of_it() -> None:
-    gaps = Series("gan/cost_dis", np.array([1, np.nan]), "minibatch")
+    gaps = Series("gan/cost_dis", np.array([1, np.nan]), "minibatch", is_sparse=True)
     [figure] = shown(Charts([run(gaps)], "epoch"))
     assert not any(one.visible for one in figure.above if one is not figure.title)
 
@@ -184,8 +185,8 @@ def test_a_legend_that_repeats_the_title_is_hidden() -> None:
 
 def test_long_names_are_shortened_where_they_would_not_fit() -> None:
     [figure] = shown(Charts([run(each_epoch(f"metrics/val_{'a' * 99}", [1]))], "epoch"))
-    assert figure.title.text == "a" * 59 + "…"
-    assert figure.below[1].items[0].label.value == "val_" + "a" * 35 + "…"
+    assert figure.title.text == "a" * 30 + "…" + "a" * 29
+    assert figure.below[1].items[0].label.value == "val_" + "a" * 16 + "…" + "a" * 19
     assert sources(figure)[0].tags[0]["label"] == "val_" + "a" * 99
 
 
@@ -211,6 +212,23 @@ def test_what_is_looked_at_is_shown_in_full_detail() -> None:
     assert set(range(1000, 1500)) <= set(rows.tolist())
     charts.update([run(noisy(40_001), timeline=timeline(4, 10_000))])
     assert set(range(1000, 1500)) <= set(sources(figure)[0].data["row"].tolist())
+
+
+def test_a_series_that_is_still_the_same_is_not_looked_through_again() -> None:
+    cost = noisy(40_000)
+    charts = Charts([run(cost, timeline=timeline(4, 10_000))], "minibatch")
+    [figure] = shown(charts)
+    drawn = set(sources(figure)[0].data["row"].tolist())
+    new = next(row for row in range(10_000) if row not in drawn)
+    cost.values[new] = 5
+
+    charts.update([run(cost, timeline=timeline(4, 10_000))])
+    charts.x_range.update(start=20_001, end=20_500)
+    charts.show_detail()
+    assert new not in sources(figure)[0].data["row"]
+
+    charts.update([run(replace(cost), timeline=timeline(4, 10_000))])
+    assert new in sources(figure)[0].data["row"]
 
 
 def many(count: int, values: list[float], *more: Series) -> Run:

@@ -15,6 +15,7 @@ from tests.support.report_runs import about, each_epoch, run, train_cost
 from trainsignal.report.pages.charts import Charts
 from trainsignal.report.pages.markup import resource
 from trainsignal.report.records import Run, Series
+from trainsignal.report.wording import duration
 
 FIND = """
 const all = [...Bokeh.documents[0]._all_models.values()];
@@ -277,9 +278,21 @@ def test_ticks_are_worded_as_fine_as_they_are_apart(
     said = tab.page.evaluate(
         "([code, ticks]) => { const word = new Function('tick', 'index', 'ticks', code); "
         "return ticks.map((tick, index) => word(tick, index, ticks)); }",
-        [resource(script), ticks],
+        [resource("words.js") + resource(script), ticks],
     )
     assert said == words
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3126, 45.2, 59.94, 59.96, 60, 192, 3600, 11_520, 86_400, 190_800.4])
+def test_the_readout_tells_a_length_of_time_as_the_rest_of_the_page_does(
+    tab: BrowserPage, seconds: float
+) -> None:
+    words = resource("words.js") + resource("readout_words.js")
+    said = tab.page.evaluate(
+        "([code, seconds]) => new Function('seconds', code + '; return duration(seconds)')(seconds)",
+        [words, seconds],
+    )
+    assert said == duration(seconds)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class CountedReads:
 def publish(path: Path, costs: list[float], **more: list[float]) -> None:
     """Replace the archive at `path`, as a run does."""
     aside = path.with_name("aside")
-    with h5py.File(aside, "w") as file:
+    with h5py.File(str(aside), "w") as file:
         for key, values in {"cost/train": costs, **more}.items():
             file[key] = np.array(values, np.float32)
             file[key].attrs[keys.TIME_MARKERS] = keys.PER_MINIBATCH

@@ -107,6 +107,25 @@ def test_heat_maps_share_the_range_of_all_steps() -> None:
     assert (first.x_range.start, first.x_range.end) == (0, 5)
 
 
+def test_heat_maps_of_minibatches_and_of_epochs_have_a_range_and_a_slider_each() -> None:
+    by_minibatch = histogram("hist/W", np.ones((2, 60)), axis="minibatch")
+    maps = HeatMaps(run_with(by_minibatch, histogram("hist_2/W", axis="epoch")))
+    ranges = {one.xaxis.axis_label: one.x_range.end for one in named(maps, "heat map")}
+    sliders = {one.title: one.end for one in maps.model.select({"type": models.Slider})}
+
+    assert ranges == {"minibatches done": 60, "epochs done": 2}
+    assert sliders == {"minibatch": 59, "epoch": 1}
+
+
+def test_histograms_of_another_axis_leave_those_that_are_there() -> None:
+    maps = HeatMaps(run_with(histogram("hist/W")))
+    (before,) = named(maps, "heat map")
+    maps.update(run_with(histogram("hist/W"), histogram("hist_2/W", axis="minibatch")))
+
+    assert before in named(maps, "heat map")
+    assert len(named(maps, "heat map")) == 2
+
+
 def test_an_update_brings_new_steps_into_the_same_figures_and_the_last_stays_chosen() -> None:
     maps = HeatMaps(run_with(histogram()))
     (source,), slider = sources_of(maps), only(maps, models.Slider)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.report_runs import about, each_epoch, run, timeline, train_cost
-from trainsignal.report.pages.curves import COLOURS
+from trainsignal.report.colours import COLOURS
 from trainsignal.report.pages.marks import Marks
 from trainsignal.report.pages.toolkit import plotting
 from trainsignal.report.records import Run
+from trainsignal.report.timeline import Timeline
 
 
 def marked(*runs: Run) -> dict[str, Any]:
     figure = plotting.figure()
     Marks(runs).draw(figure, "epoch")
     [renderer] = figure.renderers
-    data: dict[str, Any] = renderer.data_source.data
-    return data
+    return {name: column.tolist() for name, column in renderer.data_source.data.items()}
 
 
 def test_a_resumption_lies_where_it_was_on_each_axis() -> None:
@@ -60,4 +61,17 @@ def test_marks_change_with_the_runs() -> None:
     marks = Marks([run()])
     marks.draw(figure, "epoch")
     marks.update([run(about=about(status="killed"))])
-    assert figure.renderers[0].data_source.data["epoch"] == [4]
+    assert figure.renderers[0].data_source.data["epoch"].tolist() == [4]
+
+
+def test_a_mark_at_no_known_time_is_not_sent_again() -> None:
+    figure = plotting.figure()
+    untimed = run(
+        about=about(resumed_at=(15,)), timeline=Timeline(timeline().minibatches, np.full(5, np.nan))
+    )
+    marks = Marks([untimed])
+    marks.draw(figure, "epoch")
+    before = figure.renderers[0].data_source.data
+    marks.update([untimed])
+    assert figure.renderers[0].data_source.data is before
+    assert np.isnan(before["time"]).all()

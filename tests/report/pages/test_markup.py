@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.support.browser import browser_page
 from tests.support.pieces import shown
 from trainsignal.report.pages import markup
-
-
-def test_a_table_has_a_cell_for_each_head_and_numbers_flush_right() -> None:
-    table = markup.table(["name", "value"], [["a", "1"]], numbers=[1])
-
-    assert '<th scope="col">name</th><th scope="col" class="number">value</th>' in table
-    assert '<tr><td>a</td><td class="number">1</td></tr>' in table
-
-
-def test_a_row_with_another_number_of_cells_is_refused() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        markup.table(["name", "value"], [["a"]])
 
 
 def test_what_a_reader_unfolded_stays_so_when_the_text_changes(tmp_path: Path) -> None:

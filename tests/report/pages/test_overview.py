@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.support.pieces import HOSTILE, shown
 from tests.support.report_runs import STARTED_AT, about, each_epoch, run, train_cost
 from trainsignal.report.pages.overview import Overview
 from trainsignal.report.records import Run, SavedCheckpoint, Series
-from trainsignal.report.wording import moment
+from trainsignal.report.wording import moment, zoned_moment
 
 SILENT: dict[str, Any] = dict.fromkeys(
     ("run_id", "model", "script", "host", "version", "started_at", "ended_at", "total_epochs")
@@ -22,10 +23,8 @@ SILENT: dict[str, Any] = dict.fromkeys(
 """What neon's archives do not tell."""
 
 
-def html_of(shown: Run, notice: str | None = None) -> str:
-    overview = Overview(shown)
-    overview.update(shown, notice)
-    text: str = overview.model.text
+def html_of(shown: Run) -> str:
+    text: str = Overview(shown).model.text
     return text
 
 
@@ -55,7 +54,9 @@ def saved(path: str, epoch: int, saved_at: float | None = None) -> SavedCheckpoi
         ),
         pytest.param({"status": "killed"}, "pill bad", "Killed: its process is gone", id="killed"),
         pytest.param({"status": "interrupted"}, "pill warn", "interrupted", id="interrupted"),
-        pytest.param({"status": "unknown"}, 'pill ">unknown', "Nobody noted how it ended", id="unknown"),
+        pytest.param(
+            {"status": "unknown"}, 'pill unknown">unknown', "Nobody noted how it ended", id="unknown"
+        ),
     ],
 )
 def test_the_headline_says_how_the_run_ended_and_who_said_so(
@@ -71,7 +72,7 @@ def test_facts_stand_with_their_names() -> None:
     words = words_of(html_of(run(about=about(resumed_at=(10, 2500)))))
 
     assert "progress 4 of 4 epochs, 40 minibatches" in words
-    assert f"started {moment(STARTED_AT)} ended {moment(STARTED_AT + 60)} duration 1 min" in words
+    assert f"started {zoned_moment(STARTED_AT)} ended {moment(STARTED_AT + 60)} duration 1 min" in words
     assert "model Model script train.py host machine run id a1b2 trainsignal 1.0" in words
     assert "resumed after minibatch 10, 2,500" in words
     assert "archive /runs/run.h5" in words
@@ -127,9 +128,9 @@ def test_series_have_last_and_best_values_in_their_units() -> None:
 
     assert "cost/train 0 " in words
     assert "metrics/Accuracy val_acc 0.5 0.75 epoch 1" in words
-    assert "cost/loss 3 3 epoch 0" in words
+    assert "cost/loss NaN 3 epoch 0" in words
     assert "system/memory 3 GiB" in words
-    assert "metrics/none &ndash;" in words
+    assert "metrics/none NaN" in words
     assert "metrics/fine 2 1 minibatch 1" in words
 
 
@@ -168,14 +169,12 @@ def test_of_many_checkpoints_the_oldest_are_folded() -> None:
     assert "file00" in after
 
 
-def test_problems_and_a_notice_stand_on_top() -> None:
+def test_problems_stand_on_top() -> None:
     alone = html_of(run(problems=("it is <broken>",)))
-    both = html_of(run(problems=("it is broken",)), "the file is gone")
+    both = html_of(run(problems=("it is broken", "it is late")))
 
     assert alone.startswith('<div class="notice" role="status">it is &lt;broken&gt;</div>')
-    assert both.startswith(
-        '<div class="notice" role="status"><ul><li>the file is gone</li><li>it is broken</li>'
-    )
+    assert both.startswith('<div class="notice" role="status"><ul><li>it is broken</li><li>it is late</li>')
 
 
 def test_an_update_shows_the_run_as_it_is_now() -> None:
@@ -211,3 +210,15 @@ def test_hostile_text_stays_text_and_nothing_sticks_out_of_a_narrow_window(
         red = {"light": "rgb(198, 40, 40)", "dark": "rgb(255, 123, 114)"}[color_scheme]
         assert page.locator(".pill").evaluate("pill => getComputedStyle(pill).backgroundColor") == red
         assert (tab.console, tab.requests) == ([], [])
+
+
+def test_a_series_that_is_still_the_same_is_not_read_again() -> None:
+    loss = each_epoch("cost/loss", [1, 2])
+    overview = Overview(run(loss))
+    loss.values[1] = 3
+
+    overview.update(run(loss, about=about(status="killed")))
+    assert '<td class="number">2</td>' in overview.model.text
+    assert "pill bad" in overview.model.text
+    overview.update(run(replace(loss)))
+    assert '<td class="number">3</td>' in overview.model.text

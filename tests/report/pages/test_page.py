@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.report_runs import each_epoch, run, train_cost
+from tests.support.report_runs import about, each_epoch, run, timeline, train_cost
 from trainsignal.report.pages.page import RunPage
 from trainsignal.report.pages.toolkit import document, models
 from trainsignal.report.records import CallbackTime, Histogram, LayerMaps
+from trainsignal.report.timeline import Timeline
 
 
 def figures(page: RunPage) -> list[Any]:
@@ -53,7 +54,7 @@ def test_histograms_maps_and_times_of_a_single_run_are_shown() -> None:
 def test_several_runs_have_a_table_instead_of_an_overview() -> None:
     page = RunPage([run(name="one", histograms=(histogram(),)), run(name="two")], "epoch")
 
-    assert "<h2>Runs</h2>" in page.root.children[0].text
+    assert "<h1>2 runs</h1>" in page.root.children[0].text
     assert page.title == "one and two"
     assert RunPage([run(), run(), run()], "epoch").title == "3 runs"
 
@@ -69,16 +70,29 @@ def test_what_was_there_stays_the_same_element_when_more_comes() -> None:
     assert len(figures(page)) > 2
 
 
-def test_nothing_is_sent_anew_where_a_page_stays_as_it_is() -> None:
-    page = RunPage([run()], "epoch")
+UNTIMED = Timeline(timeline().minibatches, np.full(5, np.nan))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"about": about(resumed_at=(15,), status="killed")},
+        {"about": about(resumed_at=(15,), status="killed"), "timeline": UNTIMED},
+        {"histograms": (histogram(),), "feature_maps": (maps(),)},
+    ],
+    ids=["curves", "marks", "marks at no known time", "histograms and pictures"],
+)
+def test_nothing_is_sent_anew_where_a_page_stays_as_it_is(changes: dict[str, Any]) -> None:
+    page = RunPage([run(**changes)], "epoch")
     drawn = document.Document()
     drawn.add_root(page.root)
     changed: list[Any] = []
     drawn.on_change(changed.append)
 
-    page.update([run()])
+    page.update([run(**changes)])
 
-    assert [event.attr for event in changed if hasattr(event, "attr")] in ([], ["data"] * len(changed))
+    assert changed == []
 
 
 @pytest.mark.filterwarnings("error")
@@ -90,3 +104,10 @@ def test_bokeh_finds_nothing_to_warn_of(caplog: pytest.LogCaptureFixture) -> Non
     drawn.validate()
 
     assert caplog.messages == []
+
+
+def test_several_runs_are_brought_up_to_date_together() -> None:
+    page = RunPage([run(name="one"), run(name="two")], "epoch")
+    page.update([run(name="one"), run(name="two", about=about(status="failed"))])
+
+    assert "failed" in page.root.children[0].text

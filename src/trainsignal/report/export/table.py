@@ -17,7 +17,6 @@ learning rate, which holds from there on, the begin. Rows that the run never rea
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,11 +75,9 @@ def storable(text: str) -> str:
 def overview(run: Run) -> dict[str, Any]:
     """Return what ran and how it ended: the run's name and path, and all of `About` by the same names.
 
-    Numbers that JSON does not have are None.
+    JSON has all of it, as no moment of a run is NaN or infinite.
     """
-    told = {"name": run.name, "path": run.path, **dataclasses.asdict(run.about)}
-    plain: dict[str, Any] = json.loads(json.dumps(told), parse_constant=lambda _: None)
-    return plain
+    return {"name": run.name, "path": run.path, **dataclasses.asdict(run.about)}
 
 
 def _block(series: Series, timeline: Timeline, row: Indices, values: Floats) -> Block:

@@ -11,7 +11,8 @@ MADE_BY = '<meta name="generator" content="trainsignal">'
 """What stands in each page, near its beginning."""
 
 _SOURCES = {"file": "", "server": "'self' "}
-_CONNECTIONS = {"file": "'none'", "server": "'self' ws: wss:"}
+_CONNECTIONS = {"file": "'none'", "server": "'self'"}
+"""A page from a server keeps a websocket to it open, which "'self'" lets it."""
 
 
 def dress(document: Any, title: str, place: Literal["file", "server"]) -> None:
@@ -38,7 +39,7 @@ def _policy(place: Literal["file", "server"]) -> str:
     return (
         f"default-src 'none'; script-src {sources}'unsafe-inline' 'unsafe-eval'; "
         f"style-src {sources}'unsafe-inline'; img-src {sources}data: blob:; font-src {sources}data:; "
-        f"connect-src {_CONNECTIONS[place]}"
+        f"connect-src {_CONNECTIONS[place]}; form-action 'none'; base-uri 'none'"
     )
 
 

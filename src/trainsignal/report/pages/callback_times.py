@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from trainsignal.report.html_parts import callback_name
 from trainsignal.report.pages import markup
 from trainsignal.report.records import CallbackTime, Run
-from trainsignal.report.wording import duration
+from trainsignal.report.wording import duration, failed
 
 _SHOWN = 15
 
@@ -51,11 +52,10 @@ def _bars(times: Sequence[CallbackTime]) -> list[str]:
 
 
 def _bar(one: CallbackTime, share: float) -> str:
-    failed = f", failed {'once' if one.failures == 1 else f'{one.failures:,} times'}" if one.failures else ""
-    mark = f' <span class="failed">⚠{failed[1:]}</span>' if failed else ""
+    told = f", {failed(one.failures)}" if one.failures else ""
     return (
-        f'<div{" class=failing" if failed else ""} title="{one.seconds!r} s{failed}">'
-        f'<span class="name">{escape(one.name)}{mark}</span>'
+        f'<div{" class=failing" if told else ""} title="{one.seconds!r} s{told}">'
+        f'<span class="name">{callback_name(one)}</span>'
         f'<span class="track"><div class="bar" style="width: {100 * share:.2f}%"></div></span>'
         f'<span class="value">{escape(duration(one.seconds))}</span></div>'
     )

@@ -8,23 +8,26 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from trainsignal.report.grouping import ChartGroup, Line
-from trainsignal.report.pages.curves import COLOURS, Curve
+from trainsignal.report.pages.chart_words import headings, legend_label, needs_legend, styles, tag
+from trainsignal.report.pages.curves import Curve
+from trainsignal.report.pages.digests import Digests
 from trainsignal.report.pages.marks import Marks
 from trainsignal.report.pages.markup import resource
-from trainsignal.report.pages.points import Columns, is_sparse
-from trainsignal.report.pages.toolkit import events, label, models, plotting
+from trainsignal.report.pages.points import Columns
+from trainsignal.report.pages.toolkit import events, models, plotting
 from trainsignal.report.pages.x_axes import XAxes
 from trainsignal.report.pages.y_scales import YScales
-from trainsignal.report.records import Run
+from trainsignal.report.records import Floats, Run
 from trainsignal.report.timeline import Axis
 
 _HEIGHT = 320
-"""In pixels, with the legend."""
+"""In pixels, with a legend of two rows."""
 
-_LONGEST_TITLE = 60
-_LONGEST_Y_LABEL = 28
-_LONGEST_LABEL = 40
+_LEGEND_COLUMNS, _LEGEND_ROW = 3, 20
+"""About so many items stand beside each other, in rows of so many pixels."""
 
+_FLAT_SPAN = 0.2
+"""What a chart of a single value shows around it, as a part of the value."""
 
 PointsOf: TypeAlias = Callable[[Line], Columns]
 """Gives the points of a line, see `points.columns`."""
@@ -39,10 +42,14 @@ class Common:
     """
 
     def __init__(self, runs: Sequence[Run], axis: Axis) -> None:
+        self.digests = Digests()
         self.x_axes = XAxes(runs, axis)
         self.y_scales = YScales()
         self.marks = Marks(runs)
-        self.readout: Any = models.CustomJS(code=resource("readout.js"))
+        self.readout: Any = models.CustomJS(
+            code="".join(map(resource, ("words.js", "readout_words.js", "readout.js")))
+        )
+        self.forget: Any = models.CustomJS(code="document.getElementById('readout')?.replaceChildren()")
 
 
 class Chart:
@@ -61,8 +68,9 @@ class Chart:
 
     def __init__(self, group: ChartGroup, common: Common) -> None:
         is_linked = group.axis == "moment"
+        more_rows = max(0, -(-len(group.lines) // _LEGEND_COLUMNS) - 2)
         self.figure: Any = plotting.figure(
-            height=_HEIGHT,
+            height=_HEIGHT + _LEGEND_ROW * more_rows,
             sizing_mode="stretch_width",
             tools="pan,box_zoom,wheel_zoom,reset,save",
             active_drag="box_zoom",
@@ -76,7 +84,8 @@ class Chart:
             common.marks.draw(self.figure, axis)
         else:
             self.figure.xaxis.axis_label = "row"
-        is_log_possible = any((line.series.values > 0).any() for line in group.lines)
+        self._digests = common.digests
+        is_log_possible = any(self._digests[line.series].is_mostly_positive for line in group.lines)
         common.y_scales.dress(self.figure, group.unit, is_log_possible=is_log_possible)
         self.curves = [
             Curve(self.figure, line, colour, dash, axis)
@@ -93,6 +102,9 @@ class Chart:
             curve.line.js_on_change("muted", mute)
         for event in (events.MouseMove, events.MouseLeave, events.Tap):
             self.figure.js_on_event(event, common.readout)
+        for shown in (self.figure.x_range, self.figure.y_range):
+            for edge in ("start", "end"):
+                shown.js_on_change(edge, common.forget)
 
     @property
     def model(self) -> Any:
@@ -102,9 +114,13 @@ class Chart:
     def update(self, groups: Sequence[ChartGroup], points: PointsOf) -> None:
         """Show what the lines of the one group are now; what is shown already is not sent again."""
         [group] = groups
+        values: list[Any] = []
         for curve, line in zip(self.curves, group.lines, strict=True):
-            curve.update(points(line), tag(line))
-        words = headings(group)
+            columns = points(line)
+            curve.update(columns, tag(line))
+            values.append(columns["value"])
+        self.figure.y_range.default_span = _span_of_one(np.concatenate(values))
+        words = headings(group, self._digests)
         self.figure.title.text = words["title"]
         self.figure.yaxis.axis_label = words["y_label"]
         self.note.update(text=words["note"], visible=bool(words["note"]))
@@ -113,51 +129,15 @@ class Chart:
             item.label = {"value": legend_label(line)}
 
 
+def _span_of_one(values: Floats) -> float:
+    """Return how much to show around values that are all the same one."""
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0)
+    return float(_FLAT_SPAN * largest) or 1.0
+
+
 def renderers(curve: Curve) -> list[Any]:
     """Return what draws a curve: line, dots and stars."""
     return [curve.line, curve.dots, curve.stars]
-
-
-def headings(group: ChartGroup) -> dict[str, str]:
-    """Return what stands around a group's curves: "title", "y_label" and "note", which may be empty."""
-    unit = "" if group.unit in (None, "bytes") else f" ({group.unit})"
-    return {
-        "title": label(_shortened(group.title, _LONGEST_TITLE)),
-        "y_label": label(_shortened(group.y_label, _LONGEST_Y_LABEL) + unit),
-        "note": not_drawn(group.lines),
-    }
-
-
-def tag(line: Line) -> dict[str, object]:
-    """Return what the readout tells of a line."""
-    return {
-        "label": line.label,
-        "unit": line.series.unit or "",
-        "axis": line.series.axis,
-        "holds": line.series.holds_from_begin,
-    }
-
-
-def legend_label(line: Line) -> str:
-    """Return what the legend calls a line."""
-    return label(_shortened(line.label, _LONGEST_LABEL))
-
-
-def needs_legend(group: ChartGroup) -> bool:
-    """Return whether a legend says more than the title."""
-    return [line.label.casefold() for line in group.lines] != [group.title.casefold()]
-
-
-def _shortened(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def styles(group: ChartGroup) -> list[tuple[int, int]]:
-    """Return colour and dash of each line: of runs that are compared each has a colour, else each series."""
-    names = list(dict.fromkeys(line.name for line in group.lines))
-    if group.runs > 1:
-        return [(line.run, names.index(line.name)) for line in group.lines]
-    return [(index, index // len(COLOURS)) for index in range(len(group.lines))]
 
 
 def _legend(curves: Sequence[Curve]) -> Any:
@@ -170,13 +150,3 @@ def _legend(curves: Sequence[Curve]) -> Any:
         glyph_height=14,
         stylesheets=[resource("chart.css")],
     )
-
-
-def not_drawn(lines: Sequence[Line]) -> str:
-    """Return how many values are not drawn; nothing if all are."""
-    all_values = [line.series.values for line in lines if not is_sparse(line.series)]
-    missing = sum(int(np.isnan(values).sum()) for values in all_values)
-    infinite = sum(int(np.isinf(line.series.values).sum()) for line in lines)
-    told = [f"{missing:,} NaN or missing"] if missing else []
-    told += [f"{infinite:,} infinite"] if infinite else []
-    return f"not drawn: {', '.join(told)}" if told else ""

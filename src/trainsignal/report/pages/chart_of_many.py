@@ -6,19 +6,11 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
+from trainsignal.report.colours import colour_of
 from trainsignal.report.grouping import ChartGroup
-from trainsignal.report.pages.chart import (
-    Chart,
-    Common,
-    PointsOf,
-    headings,
-    legend_label,
-    needs_legend,
-    renderers,
-    styles,
-    tag,
-)
-from trainsignal.report.pages.curves import colour_of, fill
+from trainsignal.report.pages.chart import Chart, Common, PointsOf, renderers
+from trainsignal.report.pages.chart_words import headings, legend_label, needs_legend, styles, tag
+from trainsignal.report.pages.curves import fill
 from trainsignal.report.pages.markup import resource
 from trainsignal.report.pages.toolkit import models
 
@@ -48,6 +40,7 @@ class ChartOfMany:
         )
         self._show: Any = models.CustomJS(args={}, code=resource("chart_of_many.js"))
         self._y_scales = common.y_scales
+        self._digests = common.digests
         self._is_shown = False
         self._choice.js_on_change("value", self._show)
         for source in chain(*self._stored):
@@ -69,10 +62,11 @@ class ChartOfMany:
             self._is_shown = True
         for group, sources in zip(groups, self._stored, strict=True):
             for line, (colour, _), source in zip(group.lines, styles(group), sources, strict=True):
-                fill(source, points(line), {**tag(line), "colour": colour_of(colour)})
+                source.tags = [{**tag(line), "colour": colour_of(colour)}]
+                fill(source, points(line))
         told = [
             {
-                **headings(group),
+                **headings(group, self._digests),
                 "unit": group.unit or "",
                 "labels": [legend_label(line) for line in group.lines],
                 "needs_legend": needs_legend(group),

@@ -8,11 +8,15 @@ from typing import Any
 
 from trainsignal.report.grouping import ChartGroup
 from trainsignal.report.pages import markup
-from trainsignal.report.pages.chart import PointsOf, not_drawn
+from trainsignal.report.pages.chart_words import not_drawn
+from trainsignal.report.pages.digests import Digests
 
 
 class ChartOfNothing:
     """A sentence.
+
+    Args:
+        digests: of the series on the page.
 
     Attributes:
         model: Bokeh's element.
@@ -21,10 +25,12 @@ class ChartOfNothing:
 
     figure = None
 
-    def __init__(self) -> None:
+    def __init__(self, digests: Digests) -> None:
+        self._digests = digests
         self.model: Any = markup.element()
 
-    def update(self, groups: Sequence[ChartGroup], points: PointsOf) -> None:
+    def update(self, groups: Sequence[ChartGroup], points: object) -> None:
         """Say what is not drawn of the one group."""
         [group] = groups
-        self.model.text = f'<p class="soft">{escape(group.title)}: {escape(not_drawn(group.lines))}</p>'
+        told = not_drawn(self._digests[line.series] for line in group.lines)
+        self.model.text = f'<p class="soft">{escape(group.title)}: {told}</p>'

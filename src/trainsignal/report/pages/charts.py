@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -90,11 +89,12 @@ class Charts:
         before, self._charts, self._groups = self._charts, {}, {}
         sections: list[ChartSection] = []
         groups = group_series(runs)
+        self._digest(groups)
         for name in SECTIONS:
             shown: list[Any] = []
-            for bundle in _bundles([group for group in groups if group.section == name]):
-                identity = tuple(_identity(group) for group in bundle)
-                chart = before.get(identity) or _chart_of(bundle, self._common)
+            for bundle in self._bundles([group for group in groups if group.section == name]):
+                identity = tuple(self._identity(group) for group in bundle)
+                chart = before.get(identity) or self._chart_of(bundle)
                 self._charts[identity], self._groups[identity] = chart, bundle
                 shown.append(chart.model)
             if shown:
@@ -110,42 +110,46 @@ class Charts:
 
     def show_detail(self) -> None:
         """Show as many points of what a visitor has zoomed into as a whole line has otherwise."""
-        lines = sum(len(group.lines) for group in chain(*self._groups.values()))
-        budget = int(np.clip(_ALL_POINTS // max(lines, 1), _FEWEST_POINTS, _MOST_POINTS))
         window = self._common.x_axes.window
 
         def points(line: Line) -> Columns:
-            return columns(line.series, self._runs[line.run].timeline, budget, window)
+            digest = self._common.digests[line.series]
+            return columns(line.series, digest, self._runs[line.run].timeline, window)
 
         for identity, chart in self._charts.items():
             chart.update(self._groups[identity], points)
 
+    def _digest(self, groups: Sequence[ChartGroup]) -> None:
+        """Look through the series that are new."""
+        series = [line.series for group in groups for line in group.lines]
+        points = int(np.clip(_ALL_POINTS // max(len(series), 1), _FEWEST_POINTS, _MOST_POINTS))
+        self._common.digests.update(series, points)
 
-def _bundles(groups: Sequence[ChartGroup]) -> list[list[ChartGroup]]:
-    """Return the groups of a section, those that share a chart in one list."""
-    if len(groups) <= _MOST_CHARTS:
-        return [[group] for group in groups]
-    alone = [[group] for group in groups[: _MOST_CHARTS - 1]]
-    rest = groups[_MOST_CHARTS - 1 :]
-    alone += [[group] for group in rest if not _has_values(group)]
-    by_axis = ([group for group in rest if _has_values(group) and group.axis == axis] for axis in GROUP_AXES)
-    return alone + [bundle for bundle in by_axis if bundle]
+    def _bundles(self, groups: Sequence[ChartGroup]) -> list[list[ChartGroup]]:
+        """Return the groups of a section, those that share a chart in one list."""
+        if len(groups) <= _MOST_CHARTS:
+            return [[group] for group in groups]
+        alone = [[group] for group in groups[: _MOST_CHARTS - 1]]
+        rest = groups[_MOST_CHARTS - 1 :]
+        alone += [[group] for group in rest if not self._has_values(group)]
+        drawn = [group for group in rest if self._has_values(group)]
+        by_axis = ([group for group in drawn if group.axis == axis] for axis in GROUP_AXES)
+        return alone + [bundle for bundle in by_axis if bundle]
 
+    def _chart_of(self, bundle: Sequence[ChartGroup]) -> _Chart:
+        if len(bundle) > 1:
+            return ChartOfMany(bundle, self._common)
+        if self._has_values(bundle[0]):
+            return Chart(bundle[0], self._common)
+        return ChartOfNothing(self._common.digests)
 
-def _chart_of(bundle: Sequence[ChartGroup], common: Common) -> _Chart:
-    if len(bundle) > 1:
-        return ChartOfMany(bundle, common)
-    return Chart(bundle[0], common) if _has_values(bundle[0]) else ChartOfNothing()
+    def _has_values(self, group: ChartGroup) -> bool:
+        """Return whether there is anything to draw."""
+        return any(self._common.digests[line.series].rows.size for line in group.lines)
 
-
-def _has_values(group: ChartGroup) -> bool:
-    """Return whether there is anything to draw."""
-    return any(np.isfinite(line.series.values).any() for line in group.lines)
-
-
-def _identity(group: ChartGroup) -> Hashable:
-    """Return what a chart is built for; all else may change as a run goes on."""
-    lines = tuple(
-        (line.run, line.label, line.series.key, line.series.holds_from_begin) for line in group.lines
-    )
-    return group.section, group.title, group.unit, group.axis, _has_values(group), lines
+    def _identity(self, group: ChartGroup) -> Hashable:
+        """Return what a chart is built for; all else may change as a run goes on."""
+        lines = tuple(
+            (line.run, line.label, line.series.key, line.series.holds_from_begin) for line in group.lines
+        )
+        return group.section, group.title, group.unit, group.axis, self._has_values(group), lines

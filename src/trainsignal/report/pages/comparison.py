@@ -13,12 +13,13 @@ from html import escape
 from typing import Any, Literal
 
 from trainsignal import keys
+from trainsignal.report import html_parts
 from trainsignal.report.best import best_of, last_of
+from trainsignal.report.colours import colour_of
 from trainsignal.report.pages import markup
-from trainsignal.report.pages.curves import colour_of
 from trainsignal.report.pages.toolkit import models
 from trainsignal.report.records import About, Run, Series
-from trainsignal.report.wording import amount, duration, moment, number
+from trainsignal.report.wording import amount, duration, ending, moment, number
 
 _MOST_SERIES = 4
 """So many have columns: a last and a best value each."""
@@ -35,10 +36,10 @@ _Column = tuple[str, _Which]
 
 
 class Comparison:
-    """Runs, how far they came, and the last and best values of what they have in common; hidden with one run.
+    """Runs, how far they came, and the last and best values of what they have in common.
 
     Args:
-        runs: in the order of the rows, until a reader chooses another.
+        runs: two or more, in the order of the rows, until a reader chooses another.
 
     Attributes:
         model: Bokeh's element.
@@ -51,7 +52,6 @@ class Comparison:
 
     def update(self, runs: Sequence[Run]) -> None:
         """Show the runs as they are now."""
-        self.model.visible = len(runs) > 1
         compared, left_out = _compared(runs)
         columns = _columns(compared, runs)
         heads = [*map(_head, _FIRST_HEADS), *(_head(key, which) for key, which in columns), _head("started")]
@@ -64,10 +64,10 @@ class Comparison:
             ]
             for place, run in enumerate(runs)
         ]
-        table = markup.table(heads, rows, range(_NUMBERS_FROM, len(heads)))
+        table = html_parts.table(heads, rows, range(_NUMBERS_FROM, len(heads)))
         note = f'<p class="soft">{left_out:,} more series are in the charts.</p>' if left_out else ""
         sort = escape(markup.resource("sorted_table.js"))
-        self.model.text = f'<h2>Runs</h2><div onclick="{sort}">{table}</div>{note}'
+        self.model.text = f'<h1>{len(runs)} runs</h1><div onclick="{sort}">{table}</div>{note}'
 
 
 def _compared(runs: Sequence[Run]) -> tuple[list[str], int]:
@@ -105,10 +105,17 @@ def _about_cells(about: About) -> list[str]:
     began, ended = about.started_at, about.ended_at
     took = None if began is None or ended is None else ended - began
     return [
-        _text_cell(about.status),
+        _status_cell(about),
         _number_cell(about.epochs_complete, number),
         _number_cell(took, duration),
     ]
+
+
+def _status_cell(about: About) -> str:
+    """Return how a run ended, and why below it, where somebody said so."""
+    words = ending(about)
+    why = "" if words == about.status else f'<br><small class="soft">{escape(words)}</small>'
+    return f'<span data-text="{about.status}">{about.status}{why}</span>'
 
 
 def _series_cells(run: Run, columns: Sequence[_Column]) -> list[str]:
@@ -120,18 +127,22 @@ def _series_cells(run: Run, columns: Sequence[_Column]) -> list[str]:
 
 
 def _series_cell(series: Series, which: _Which) -> str:
+    return _number_cell(_value(series, which), lambda known: amount(known, series.unit))
+
+
+def _value(series: Series, which: _Which) -> float | None:
+    if which == "last":
+        return last_of(series)
     best = best_of(series)
-    value = last_of(series) if which == "last" else None if best is None else best.value
-    return _number_cell(value, lambda known: amount(known, series.unit))
-
-
-def _text_cell(text: str) -> str:
-    """Return a text, which sorts as such."""
-    return f'<span data-text="{escape(text)}">{escape(text)}</span>'
+    return None if best is None else best.value
 
 
 def _number_cell(value: float | None, worded: Callable[[float], str]) -> str:
-    """Return a number in words, which sorts as a number; a dash where it is missing."""
-    if value is None or not math.isfinite(value):
+    """Return a number in words, which sorts as a number; a dash where it is missing.
+
+    NaN and infinite ones sort as missing ones do: after all others.
+    """
+    if value is None:
         return '<span data-number="">&ndash;</span>'
-    return f'<span data-number="{value!r}">{escape(worded(value))}</span>'
+    sorted_by = repr(value) if math.isfinite(value) else ""
+    return f'<span data-number="{sorted_by}">{escape(worded(value))}</span>'

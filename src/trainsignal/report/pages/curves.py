@@ -6,15 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from trainsignal.report.colours import colour_of
 from trainsignal.report.grouping import Line
 from trainsignal.report.pages.points import Columns
 from trainsignal.report.pages.toolkit import models
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#c46b9c", "#a87c00", "#3f93d0", "#8a63d2", "#808080")
-"""Told apart by the colour-blind too, and readable on white as on near-black.
-
-Source: M. Okabe, K. Ito: Color Universal Design, 2008; the light ones darker than there.
-"""
 
 DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
 
@@ -67,7 +62,8 @@ class Curve:
             columns: see `points.columns`.
             tag: what the readout tells of the line.
         """
-        fill(self.source, columns, {**tag, "colour": self._colour})
+        self.source.tags = [{**tag, "colour": self._colour}]
+        fill(self.source, columns)
         for marks, column in ((self.dots, "dot"), (self.stars, "star")):
             marks.visible = bool(columns[column].any())
 
@@ -77,14 +73,8 @@ def at(axis: str) -> dict[str, str]:
     return {"x": axis, "y": "value"}
 
 
-def colour_of(number: int) -> str:
-    """Return a colour; after the last the first comes again."""
-    return COLOURS[number % len(COLOURS)]
-
-
-def fill(source: Any, columns: Columns, tag: dict[str, object]) -> None:
-    """Put points and what is told of them into a source, unless they are there."""
-    source.tags = [tag]
+def fill(source: Any, columns: Columns) -> None:
+    """Put columns into a source, unless they are there."""
     before = source.data
     if before.keys() != columns.keys() or not all(
         np.array_equal(before[name], columns[name], equal_nan=columns[name].dtype.kind == "f")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from trainsignal.report import wording
-from trainsignal.report.about import writer_status
 from trainsignal.report.reading import read_run
 from trainsignal.report.records import Run
+from trainsignal.report.writer import writer_life
 
 WRITER_CHECK_S = 3.0
 """Seconds after which is asked anew whether the process lives that writes the archive."""
@@ -53,7 +53,7 @@ class Follower:
         *,
         read: Callable[[Path], Run] = read_run,
         clock: Callable[[], float] = time.time,
-        writer_of: Callable[[Path], object] = lambda path: writer_status(str(path)),
+        writer_of: Callable[[Path], object] = writer_life,
     ) -> None:
         self.path = path
         self._read = read

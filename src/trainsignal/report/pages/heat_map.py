@@ -22,7 +22,7 @@ _NO_SHARE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What all histograms of a page share.
+    """What all histograms of one axis share.
 
     Attributes:
         word: what a step is: "minibatch".
@@ -96,7 +96,7 @@ def _over_time(source: Any, steps: Steps, powers: Any, colours: Any, wording: An
     )
     bar = models.ColorBar(
         color_mapper=colours,
-        formatter=models.NumeralTickFormatter(format="0 %"),
+        formatter=models.NumeralTickFormatter(format="0.[00] %"),
         title="share",
         title_text_font_style="normal",
         width=10,
@@ -125,7 +125,8 @@ def _at_a_step(bars: Any, powers: Any, wording: Any) -> Any:
             visible=False, attachment="vertical", renderers=[drawn], tooltips=told, formatters=formatters
         )
     )
-    figure.xaxis.formatter = models.NumeralTickFormatter(format="0 %")
+    figure.xaxis.ticker = models.BasicTicker(desired_num_ticks=4)
+    figure.xaxis.formatter = models.NumeralTickFormatter(format="0.[00] %")
     return figure
 
 
@@ -144,4 +145,4 @@ def _figure(name: str, powers: Any, flex: str, **more: Any) -> Any:
 
 def _script(name: str) -> str:
     """Return a script that puts steps, counts and powers of two in words."""
-    return markup.resource("heat_map_words.js") + markup.resource(name)
+    return markup.resource("words.js") + markup.resource(name)

@@ -1,4 +1,4 @@
-"""Histograms of parameters over time: a heat map each, and one slider for the step that is looked at."""
+"""Histograms of parameters over time: a heat map each, and a slider for the step that is looked at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainsignal.report.pages import markup
 from trainsignal.report.pages.heat_map import Steps, heat_map
 from trainsignal.report.pages.heat_map_cells import Cells, cells
 from trainsignal.report.pages.toolkit import models
-from trainsignal.report.records import Histogram, Run
+from trainsignal.report.records import Histogram, RowAxis, Run
 
 _MOST_CELLS = 400_000
 """Of all heat maps of a page together; beyond, columns become fewer."""
@@ -20,7 +20,7 @@ _MOST_SHOWN = 16
 """Histograms that stand below one another; of more, a reader chooses one."""
 
 
-_WORDS = {
+_WORDS: dict[RowAxis, tuple[str, str]] = {
     "minibatch": ("minibatch", "minibatches done"),
     "epoch": ("epoch", "epochs done"),
     "row": ("step", "steps done"),
@@ -40,24 +40,51 @@ class HeatMaps:
 
     def __init__(self, run: Run) -> None:
         self.model: Any = models.Column(sizing_mode="stretch_width")
-        self._steps: Steps | None = None
-        self._sources: dict[str, Any] = {}
+        self._title: Any = markup.element()
+        self._title.text = "<h2>Magnitudes of parameters</h2>" + _EXPLANATION
+        self._by_axis: dict[RowAxis, _OnOneAxis] = {}
         self.update(run)
 
     def update(self, run: Run) -> None:
         """Show the histograms of the run as it is now; what a reader chose stays, unless there are others."""
         histograms = [one for one in run.histograms if one.counts.size]
-        self.model.visible = bool(histograms)
         drawn = _all_cells(histograms)
-        if self._steps is None or list(drawn) != list(self._sources):
-            self._steps = _steps(histograms)
+        axes: dict[RowAxis, None] = dict.fromkeys(one.axis for one in histograms)
+        self._by_axis = {axis: self._by_axis.get(axis) or _OnOneAxis(axis) for axis in axes}
+        for axis, shown in self._by_axis.items():
+            own = [one for one in histograms if one.axis == axis]
+            shown.update({one.name: drawn[one.name] for one in own}, max(float(one.ends[-1]) for one in own))
+        children = [self._title, *(one.model for one in self._by_axis.values())]
+        if children != self.model.children:
+            self.model.children = children
+        self.model.visible = bool(histograms)
+
+
+class _OnOneAxis:
+    """The heat maps whose steps are the same thing, minibatches or epochs; they have one slider.
+
+    Args:
+        axis: what their steps are.
+
+    Attributes:
+        model: Bokeh's layout.
+    """
+
+    def __init__(self, axis: RowAxis) -> None:
+        self.model: Any = models.Column(sizing_mode="stretch_width")
+        self._axis: RowAxis = axis
+        self._sources: dict[str, Any] = {}
+
+    def update(self, drawn: Mapping[str, Cells], end: float) -> None:
+        """Show these histograms, by name; `end`: how many steps there are by now."""
+        if list(drawn) != list(self._sources):
+            self._steps = _steps(self._axis)
             self._sources = {name: models.ColumnDataSource(data) for name, data in drawn.items()}
             self.model.children = _contents(self._sources, self._steps)
-            return
         for name, data in drawn.items():
             if not _are_equal(self._sources[name].data, data):
                 self._sources[name].data = data
-        _stretch(self._steps, histograms)
+        _stretch(self._steps, end)
 
 
 def _all_cells(histograms: Sequence[Histogram]) -> dict[str, Cells]:
@@ -74,9 +101,9 @@ def _are_equal(one: Mapping[str, Sequence[Any]], other: Cells) -> bool:
     )
 
 
-def _steps(histograms: Sequence[Histogram]) -> Steps:
-    """Return what the histograms share, the last step chosen."""
-    word, axis_label = _WORDS[histograms[0].axis if histograms else "row"]
+def _steps(axis: RowAxis) -> Steps:
+    """Return what the histograms of an axis share, the last step chosen."""
+    word, axis_label = _WORDS[axis]
     slider = models.Slider(
         name="slider",
         start=0,
@@ -88,31 +115,25 @@ def _steps(histograms: Sequence[Histogram]) -> Steps:
         sizing_mode="stretch_width",
         max_width=900,
     )
-    steps = Steps(word, axis_label, models.Range1d(), slider)
-    _stretch(steps, histograms)
-    return steps
+    return Steps(word, axis_label, models.Range1d(), slider)
 
 
-def _stretch(steps: Steps, histograms: Sequence[Histogram]) -> None:
-    """Make room for all steps; the last one stays chosen where it was."""
-    end = max((float(one.ends[-1]) for one in histograms), default=0.0)
+def _stretch(steps: Steps, end: float) -> None:
+    """Make room for so many steps; the last one stays chosen where it was."""
     slider, shown = steps.slider, steps.range
     if shown.reset_end in (None, shown.end):
         shown.end = end
-    shown.reset_start, shown.reset_end = 0, end
+    shown.update(reset_start=0, reset_end=end)
     was_last = slider.value >= slider.end
-    slider.visible = end > 1
-    slider.end = max(1.0, end - 1)
+    slider.update(visible=end > 1, end=max(1.0, end - 1))
     if was_last:
         slider.value = slider.end
 
 
 def _contents(sources: Mapping[str, Any], steps: Steps) -> list[Any]:
-    """Return title, slider and figures: of all histograms, or of one that can be chosen."""
-    title = markup.element()
-    title.text = "<h2>Magnitudes of parameters</h2>" + _EXPLANATION
+    """Return slider and figures: of all histograms, or of one that can be chosen."""
     if len(sources) <= _MOST_SHOWN:
-        return [title, steps.slider, *(heat_map(source, steps) for source in sources.values())]
+        return [steps.slider, *(heat_map(source, steps) for source in sources.values())]
     names = list(sources)
     shown = models.ColumnDataSource(dict(sources[names[0]].data))
     choice = models.Select(
@@ -130,7 +151,7 @@ def _contents(sources: Mapping[str, Any], steps: Steps) -> list[Any]:
     choice.js_on_change("value", show)
     for source in sources.values():
         source.js_on_change("data", show)
-    return [title, choice, steps.slider, heat_map(shown, steps)]
+    return [choice, steps.slider, heat_map(shown, steps)]
 
 
 _EXPLANATION = (

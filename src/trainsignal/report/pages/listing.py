@@ -5,7 +5,9 @@ Nothing outside of the folder is shown, whatever a name or a symbolic link says.
 
 from __future__ import annotations
 
+import itertools
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,15 +17,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from trainsignal import keys
 from trainsignal.errors import ArchiveError
-from trainsignal.report.about import writer_status
+from trainsignal.report import html_parts
+from trainsignal.report.attributes import as_text
 from trainsignal.report.best import last_of
 from trainsignal.report.pages import markup
 from trainsignal.report.pages.appearance import dress
-from trainsignal.report.reading import read_run
-from trainsignal.report.records import Run
+from trainsignal.report.reading import read_summary
+from trainsignal.report.records import Summary
 from trainsignal.report.wording import moment, number, progress
+from trainsignal.report.writer import writer_life
 
 SUFFIXES = frozenset({".h5", ".hdf5"})
 """What archives are called."""
@@ -31,8 +34,14 @@ SUFFIXES = frozenset({".h5", ".hdf5"})
 DEEPEST = 3
 """Folders within folders that are searched."""
 
+MOST_FOLDERS = 2_000
+"""Folders that are searched in all."""
+
 MOST = 500
 """Archives that are listed, the newest ones."""
+
+SEARCH_EVERY_S = 2.0
+"""Seconds after which a look searches the folder again."""
 
 READING_S = 1.0
 """A look reads for about so long; what it does not come to is read by the next one."""
@@ -54,7 +63,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class Listing:
     """What a folder holds: archives, newest first, and how many of them are not listed."""
 
     entries: tuple[Entry, ...]
@@ -74,61 +83,64 @@ class Folder:
         self,
         path: Path,
         *,
-        read: Callable[[Path], Run] = read_run,
+        read: Callable[[Path], Summary] = read_summary,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
         self._read = read
         self._clock = clock
         self._looking = threading.Lock()
+        self._searched_at = -SEARCH_EVERY_S
         self._known: dict[str, tuple[object, tuple[str, str, str] | None]] = {}
-        self._seen = Contents((), 0)
+        self._seen = Listing((), 0)
 
     def find(self, name: str) -> Path | None:
         """Return the path of an archive by its name in the list; None where there is none of that name."""
         return next((path for known, path, _ in self._files() if known == name), None)
 
-    def look(self) -> Contents:
-        """Return what there is now; the same object where nothing has changed."""
+    def look(self) -> Listing:
+        """Return what there is; the same object where nothing has changed. Searches now and then."""
         with self._looking:
-            files = sorted(self._files(), key=lambda file: -file[2].st_mtime)
-            until = self._clock() + READING_S
-            entries = tuple(self._entries(files[:MOST], until))
-            self._known = {
-                entry.name: self._known[entry.name] for entry in entries if entry.name in self._known
-            }
-            seen = Contents(entries, max(0, len(files) - MOST))
-            if seen != self._seen:
-                self._seen = seen
+            now = self._clock()
+            if now - self._searched_at >= SEARCH_EVERY_S:
+                self._searched_at = now
+                entries = self._entries(until=now + READING_S)
+                seen = Listing(tuple(entries[:MOST]), max(0, len(entries) - MOST))
+                if seen != self._seen:
+                    self._seen = seen
             return self._seen
 
-    def _entries(self, files: list[tuple[str, Path, os.stat_result]], until: float) -> Iterator[Entry]:
-        """Yield the archives among files; those that nobody has come to yet are taken for archives."""
+    def _entries(self, until: float) -> list[Entry]:
+        """Return the archives, newest first; those that could not be read `until` then are taken for some."""
+        files = sorted(self._files(), key=lambda file: -file[2].st_mtime)
+        known, self._known = self._known, {}
+        entries: list[Entry] = []
         for name, path, state in files:
-            stamp = (state.st_ino, state.st_mtime_ns, state.st_size, writer_status(str(path)))
-            if name not in self._known or self._known[name][0] != stamp:
+            stamp = (state.st_ino, state.st_mtime_ns, state.st_size, writer_life(path))
+            before, told = known.get(name, (None, None))
+            if before != stamp:
                 if self._clock() >= until:
-                    yield Entry(name, state.st_mtime, None)
+                    entries.append(Entry(name, state.st_mtime, None))
                     continue
-                self._known[name] = stamp, self._told(path)
-            told = self._known[name][1]
+                told = self._told(path)
+            self._known[name] = stamp, told
             if told is not None:
-                yield Entry(name, state.st_mtime, told)
+                entries.append(Entry(name, state.st_mtime, told))
+        return entries
 
     def _told(self, path: Path) -> tuple[str, str, str] | None:
         """Return what is told of an archive; None of what is none, such as a checkpoint."""
         try:
-            run = self._read(path)
+            summary = self._read(path)
         except ArchiveError:
             return None
-        losses = (last_of(one) for one in run.series if one.key == keys.LOSS)
-        loss = next((number(loss) for loss in losses if loss is not None), "")
-        return run.about.status, progress(run.about), loss
+        loss = None if summary.loss is None else last_of(summary.loss)
+        return summary.about.status, progress(summary.about), "" if loss is None else number(loss)
 
     def _files(self) -> Iterator[tuple[str, Path, os.stat_result]]:
         """Yield name, path and state of each file that may be an archive."""
         home = self.path.resolve()
-        for folder, below, files in os.walk(home):
+        for folder, below, files in itertools.islice(os.walk(home), MOST_FOLDERS):
             depth = len(Path(folder).relative_to(home).parts)
             below[:] = [] if depth >= DEEPEST else [one for one in below if not one.startswith(".")]
             for file in files:
@@ -136,8 +148,9 @@ class Folder:
                 if path.suffix.lower() not in SUFFIXES or file.startswith("."):
                     continue
                 try:
-                    if path.resolve().is_relative_to(home):
-                        yield path.relative_to(home).as_posix(), path, path.stat()
+                    state = path.stat()
+                    if stat.S_ISREG(state.st_mode) and path.resolve().is_relative_to(home):
+                        yield path.relative_to(home).as_posix(), path, state
                 except OSError:  # gone meanwhile, or a link that leads nowhere
                     continue
 
@@ -153,26 +166,28 @@ class ListingPage:
         self._folder = folder
         self._list = markup.element()
 
-    def look(self) -> Contents:
+    def look(self) -> Listing:
         """See what has become of the folder."""
         return self._folder.look()
 
-    def begin(self, document: Any, seen: Contents) -> None:
+    def begin(self, document: Any, seen: Listing) -> None:
         """Draw the list."""
-        dress(document, f"Runs in {self._folder.path.name}", "server")
+        dress(document, f"Runs in {as_text(self._folder.path.name)}", "server")
         self.update(seen)
         document.add_root(self._list)
 
-    def update(self, seen: Contents) -> None:
+    def update(self, seen: Listing) -> None:
         """Bring the list up to date."""
         rows = [_row(entry) for entry in seen.entries]
         heads = ("run", "status", "progress", "last loss", "changed")
-        shown = markup.table(heads, rows, numbers=(3,)) if rows else "<p>There is no archive here yet.</p>"
-        more = f"<p>{seen.left_out} older ones are not listed.</p>" if seen.left_out else ""
-        self._list.text = f"<h1>Runs in {escape(str(self._folder.path))}</h1>{shown}{more}"
+        shown = (
+            html_parts.table(heads, rows, numbers=(3,)) if rows else "<p>There is no archive here yet.</p>"
+        )
+        more = f"<p>{seen.left_out:,} older ones are not listed.</p>" if seen.left_out else ""
+        self._list.text = f"<h1>Runs in {escape(as_text(str(self._folder.path)) or '')}</h1>{shown}{more}"
 
 
 def _row(entry: Entry) -> list[str]:
     status, done, loss = entry.told or ("…", "", "")
-    link = f'<a href="run?name={quote(entry.name)}">{escape(entry.name)}</a>'
+    link = f'<a href="run?name={quote(os.fsencode(entry.name))}">{escape(as_text(entry.name) or "")}</a>'
     return [link, escape(status), escape(done), escape(loss), moment(entry.changed_at)]

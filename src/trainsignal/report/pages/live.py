@@ -16,12 +16,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from trainsignal.files import expand
+from trainsignal.report.attributes import as_text
 from trainsignal.report.pages import markup
 from trainsignal.report.pages.appearance import dress
 from trainsignal.report.pages.follower import Follower, Sight
 from trainsignal.report.pages.listing import Folder, ListingPage
 from trainsignal.report.pages.page import RunPage
-from trainsignal.report.pages.server import LivePage, PageMaker, serving
+from trainsignal.report.pages.server import LivePage, PageMaker, serving, visitors_may_go
 from trainsignal.report.pages.toolkit import models
 from trainsignal.report.timeline import Axis
 
@@ -55,7 +56,7 @@ def serve(
         ConfigurationError: the port is in use, or the host is not of this machine.
         MissingPackageError: Bokeh is not installed.
     """
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), visitors_may_go():
         asyncio.run(_serve(expand(path), host, port, axis, open_browser, tell))
 
 
@@ -133,7 +134,7 @@ class FollowedRun:
         """Draw the page, or that there is nothing yet."""
         self._document = document
         self._column = models.Column(children=[self._notice], sizing_mode="stretch_width")
-        dress(document, self._follower.path.name, "server")
+        dress(document, as_text(self._follower.path.name) or "", "server")
         self.update(seen)
         document.add_root(self._column)
 
@@ -141,7 +142,8 @@ class FollowedRun:
         """Bring the page up to date; what the visitor zoomed into stays as it is."""
         self._notice.visible = seen.notice is not None
         if seen.notice is not None:
-            self._notice.text = f'<p class="notice" role="status">{escape(seen.notice)}</p>'
+            said = as_text(seen.notice) or ""
+            self._notice.text = f'<p class="notice" role="status">{escape(said)}</p>'
         if seen.run is None:
             return
         if self._page is not None:

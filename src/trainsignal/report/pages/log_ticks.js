@@ -2,5 +2,4 @@
 const power = Math.floor(Math.log10(tick) + 1e-9);
 if (power >= -3 && power <= 4) return String(Number(tick.toPrecision(6)));
 const mantissa = Number((tick / 10 ** power).toPrecision(6));
-const raised = [...String(power)].map((digit) => (digit == "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])).join("");
-return `${mantissa == 1 ? "" : `${mantissa}·`}10${raised}`;
+return `${mantissa == 1 ? "" : `${mantissa}·`}10${raised(power)}`;

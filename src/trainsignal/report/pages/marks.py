@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from trainsignal.report.pages.curves import colour_of
+from trainsignal.report.colours import colour_of
+from trainsignal.report.pages.curves import fill
+from trainsignal.report.pages.points import Columns
 from trainsignal.report.pages.toolkit import models
 from trainsignal.report.records import Run
 from trainsignal.report.timeline import AXES
@@ -48,9 +50,10 @@ class Marks:
     def update(self, runs: Sequence[Run]) -> None:
         """Mark the moments of the runs as they are now."""
         marked = [mark for index in range(len(runs)) for mark in _marks(runs, index)]
-        columns = {name: [mark[name] for mark in marked] for name in (*AXES, "colour", "dash", "text")}
-        if self._source.data != columns:
-            self._source.data = columns
+        columns: Columns = {axis: np.array([mark[axis] for mark in marked], np.float64) for axis in AXES}
+        for name in ("colour", "dash", "text"):
+            columns[name] = np.array([mark[name] for mark in marked], np.object_)
+        fill(self._source, columns)
 
 
 def _marks(runs: Sequence[Run], index: int) -> Iterator[dict[str, Any]]:

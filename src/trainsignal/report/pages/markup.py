@@ -1,4 +1,4 @@
-"""HTML of ours on a page: the element that shows it, tables, and what is folded away.
+"""HTML of ours on a page: the element that shows it, and what is folded away.
 
 Takes HTML, so callers escape what they were given.
 """
@@ -6,7 +6,6 @@ Takes HTML, so callers escape what they were given.
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Sequence
 from typing import Any
 
 from trainsignal.report.pages.toolkit import models
@@ -31,21 +30,6 @@ def element() -> Any:
 def resource(name: str) -> str:
     """Return a style sheet or a script that lies beside this file."""
     return importlib.resources.files("trainsignal.report.pages").joinpath(name).read_text(encoding="utf-8")
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
-    """Return a table; on a narrow page it scrolls by itself.
-
-    Args:
-        heads: HTML, one a column.
-        rows: HTML, each of as many cells.
-        numbers: 0-based columns that stand flush right.
-    """
-    kinds = [' class="number"' if column in numbers else "" for column in range(len(heads))]
-    head = "".join(f'<th scope="col"{kind}>{cell}</th>' for kind, cell in zip(kinds, heads, strict=True))
-    lines = ("".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) for row in rows)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="scrolled"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def folded(name: str, summary: str, content: str) -> str:

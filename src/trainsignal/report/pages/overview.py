@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from trainsignal.report.best import best_of, last_of
 from trainsignal.report.facts import facts, newest_checkpoints
+from trainsignal.report.html_parts import (
+    CHECKPOINT_HEADS,
+    NUMBERS,
+    SERIES_HEADS,
+    checkpoint_cells,
+    headline,
+    progress_bar,
+    series_cells,
+    table,
+)
 from trainsignal.report.pages import markup
-from trainsignal.report.records import About, Run, SavedCheckpoint, Series
-from trainsignal.report.wording import amount, ending, moment
+from trainsignal.report.records import About, Run, Series
 
 _SERIES_SHOWN = 30
 _CHECKPOINTS_SHOWN = 10
-
-_TONES = {
-    "completed": "good",
-    "stopped": "busy",
-    "in progress": "busy",
-    "interrupted": "warn",
-    "preempted": "warn",
-    "failed": "bad",
-    "killed": "bad",
-}
-"""Class in the style sheet by status; a status that is not here stays grey."""
 
 
 class Overview:
@@ -38,55 +36,30 @@ class Overview:
 
     def __init__(self, run: Run) -> None:
         self.model: Any = markup.element()
+        self._rows: dict[Series, list[str]] = {}
         self.update(run)
 
-    def update(self, run: Run, notice: str | None = None) -> None:
-        """Show the run as it is now.
-
-        Args:
-            run: read anew.
-            notice: what a reader should know first, such as that the archive is gone; None: nothing.
-        """
-        notices = ([] if notice is None else [notice]) + list(run.problems)
+    def update(self, run: Run) -> None:
+        """Show the run as it is now; a series that is still the same object is not read again."""
+        self._rows = {one: self._rows.get(one) or series_cells(one) for one in run.series}
         self.model.text = "".join(
             [
-                _notices(notices),
-                _headline(run),
-                _progress_bar(run.about),
+                _notices(run.problems),
+                headline(f"<h1>{escape(run.name)}</h1>", run.about),
+                progress_bar(run.about),
                 _facts(run),
-                f'<div class="beside">{_series(run)}{_checkpoints(run)}</div>',
+                f'<div class="beside">{_series(list(self._rows.values()))}{_checkpoints(run)}</div>',
             ]
         )
 
 
-def _notices(notices: list[str]) -> str:
+def _notices(notices: Sequence[str]) -> str:
     if not notices:
         return ""
     if len(notices) == 1:
         return f'<div class="notice" role="status">{escape(notices[0])}</div>'
     lines = "".join(f"<li>{escape(one)}</li>" for one in notices)
     return f'<div class="notice" role="status"><ul>{lines}</ul></div>'
-
-
-def _headline(run: Run) -> str:
-    status = run.about.status
-    words = ending(run.about)
-    why = "" if words == status else f"<p>{escape(words[0].upper() + words[1:])}</p>"
-    pill = f'<span class="pill {_TONES.get(status, "")}">{status}</span>'
-    return f'<div class="headline"><h1>{escape(run.name)}</h1>{pill}</div>{why}'
-
-
-def _progress_bar(about: About) -> str:
-    """Return how far a run in progress is; by minibatches where it is known how many there will be."""
-    if about.status != "in progress":
-        return ""
-    if about.total_minibatches:
-        done, of = about.minibatches_done, about.total_minibatches
-    elif about.total_epochs:
-        done, of = about.epochs_complete, about.total_epochs
-    else:
-        return ""
-    return f'<progress value="{done}" max="{of}" aria-label="progress">{done} of {of}</progress>'
 
 
 def _facts(run: Run) -> str:
@@ -103,45 +76,19 @@ def _callbacks(about: About) -> str:
     return f'<div class="wide"><dt>callbacks</dt><dd>{folded}</dd></div>'
 
 
-def _series(run: Run) -> str:
-    rows = [_values(one) for one in run.series]
-    return _section("series", "Series", ["series", "last", "best", "at"], rows, _SERIES_SHOWN, numbers=(1, 2))
-
-
-def _values(series: Series) -> list[str]:
-    """Return the cells of a series: its name, its last value, its best value, and where that stands."""
-    name = escape(series.key)
-    if series.reported_as not in (None, series.key.rpartition("/")[2]):
-        name += f' <span class="soft">{escape(str(series.reported_as))}</span>'
-    last, best = last_of(series), best_of(series)
-    shown = "&ndash;" if last is None else escape(amount(last, series.unit))
-    if best is None:
-        return [name, shown, "", ""]
-    where = f"{series.axis} {best.row:,}" if best.epoch is None else f"epoch {best.epoch:,}"
-    return [name, shown, escape(amount(best.value, series.unit)), where]
+def _series(rows: list[list[str]]) -> str:
+    return _section("series", "Series", SERIES_HEADS, rows, _SERIES_SHOWN)
 
 
 def _checkpoints(run: Run) -> str:
-    rows = [_saved(one) for one in newest_checkpoints(run)]
-    heads = ["checkpoint", "epoch", "minibatch", "saved"]
-    return _section("checkpoints", "Checkpoints", heads, rows, _CHECKPOINTS_SHOWN, numbers=(1, 2))
+    rows = [checkpoint_cells(one) for one in newest_checkpoints(run)]
+    return _section("checkpoints", "Checkpoints", CHECKPOINT_HEADS, rows, _CHECKPOINTS_SHOWN)
 
 
-def _saved(one: SavedCheckpoint) -> list[str]:
-    saved_at = "" if one.saved_at is None else _unbroken(moment(one.saved_at))
-    return [escape(one.path), f"{one.epoch:,}", f"{one.minibatch:,}", saved_at]
-
-
-def _unbroken(text: str) -> str:
-    return f'<span class="unbroken">{text}</span>'
-
-
-def _section(
-    name: str, title: str, heads: list[str], rows: list[list[str]], shown: int, numbers: tuple[int, ...]
-) -> str:
+def _section(name: str, title: str, heads: Sequence[str], rows: list[list[str]], shown: int) -> str:
     """Return a table under its title, what is beyond `shown` rows folded; nothing without rows."""
     if not rows:
         return ""
     first, rest = rows[:shown], rows[shown:]
-    more = markup.folded(name, f"{len(rest):,} more", markup.table(heads, rest, numbers)) if rest else ""
-    return f"<section><h2>{title}</h2>{markup.table(heads, first, numbers)}{more}</section>"
+    more = markup.folded(name, f"{len(rest):,} more", table(heads, rest, NUMBERS)) if rest else ""
+    return f"<section><h2>{title}</h2>{table(heads, first, NUMBERS)}{more}</section>"

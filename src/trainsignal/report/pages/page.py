@@ -47,8 +47,7 @@ class RunPage:
         self._parts: list[HeatMaps | Pictures | CallbackTimes] = []
         if len(runs) == 1:
             self._parts = [HeatMaps(runs[0]), Pictures(runs[0]), CallbackTimes(runs[0])]
-        self._overview = Overview(runs[0]) if len(runs) == 1 else None
-        self._comparison = Comparison(runs)
+        self._head = Overview(runs[0]) if len(runs) == 1 else Comparison(runs)
         self.root: Any = models.Column(sizing_mode="stretch_width")
         self.title = " and ".join(run.name for run in runs) if len(runs) < 3 else f"{len(runs)} runs"
         self._arrange()
@@ -60,9 +59,10 @@ class RunPage:
 
     def update(self, runs: Sequence[Run]) -> None:
         """Bring the page up to date with as many runs, read anew."""
-        if self._overview is not None:
-            self._overview.update(runs[0])
-        self._comparison.update(runs)
+        if isinstance(self._head, Overview):
+            self._head.update(runs[0])
+        else:
+            self._head.update(runs)
         for part in self._parts:
             part.update(runs[0])
         self._charts.update(runs)
@@ -72,11 +72,10 @@ class RunPage:
         """Put in its place what has something to show; what is there already stays the same element."""
         self._learned.fill([one for one in self._charts.sections if one.name in _FIRST])
         self._other.fill([one for one in self._charts.sections if one.name not in _FIRST])
-        head = self._comparison.model if self._overview is None else self._overview.model
         self._charts.controls.visible = bool(self._charts.sections)
         below = [self._charts.controls, self._learned.model, self._other.model]
         below += [part.model for part in self._parts]
-        shown = [head, *(model for model in below if model.visible)]
+        shown = [self._head.model, *(model for model in below if model.visible)]
         if shown != self.root.children:
             self.root.children = shown
 

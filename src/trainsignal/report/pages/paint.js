@@ -16,7 +16,7 @@ function paint() {
     Plot: {outline_line_color: faint},
   };
   const options = {sync: false}; // a server need not hear of it
-  for (const model of doc._all_models.values()) {
+  for (const model of doc.all_models) {
     for (let kind = model.constructor; kind?.__name__ ?? kind?.name; kind = Object.getPrototypeOf(kind)) {
       const name = kind.__name__ ?? kind.name;
       if (name in colours) {

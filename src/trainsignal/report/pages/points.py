@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from trainsignal import keys
-from trainsignal.report.best import best_of
-from trainsignal.report.records import Floats, Indices, Series
+from trainsignal.report.pages.digests import Digest
+from trainsignal.report.records import Indices, Series
 from trainsignal.report.thinning import thinned
 from trainsignal.report.timeline import AXES, Axis, Timeline
 
@@ -33,13 +32,13 @@ class Window:
     end: float
 
 
-def columns(series: Series, timeline: Timeline, points: int, window: Window | None = None) -> Columns:
-    """Return the columns of a line: about so many points, and as many again within a window.
+def columns(series: Series, digest: Digest, timeline: Timeline, window: Window | None = None) -> Columns:
+    """Return the columns of a line: those that the digest tells, and as many within a window.
 
     Args:
         series: any.
+        digest: of it.
         timeline: of its run.
-        points: about how many to draw of all rows; no fewer than 4.
         window: what a visitor has zoomed into; None: everything.
 
     Returns:
@@ -49,32 +48,23 @@ def columns(series: Series, timeline: Timeline, points: int, window: Window | No
         sizes in pixels of marks, 0 for none: a dot at each of few points and where a line would not show, a
         star at the best value.
     """
-    rows = thinned(series.values, points)
+    rows = digest.rows
     if window is not None and series.axis != "row":
         begin, end = _rows_within(series, timeline, window)
-        within = begin + thinned(series.values[begin:end], points)
+        within = begin + thinned(series.values[begin:end], digest.points)
         rows = np.concatenate((rows[rows < begin], within, rows[rows >= end]))
-    is_break = np.zeros(rows.size, np.bool_)
-    if not is_sparse(series):
-        rows, is_break = _with_breaks(series.values, rows)
+    rows, is_break = _with_breaks(rows, digest.gaps)
     drawn = np.where(is_break, np.nan, series.values[rows])
-    best = best_of(series)
-    best_row = -1 if best is None else best.row
     found = {
         **_places(series, timeline, rows),
         "value": drawn.astype(series.values.dtype),
         "row": np.where(is_break, -1, rows).astype(np.int32),
         "dot": np.where(_needs_dot(is_break, _FEW[series.axis]), DOT_SIZE, 0).astype(np.uint8),
-        "star": np.where((rows == best_row) & ~is_break, STAR_SIZE, 0).astype(np.uint8),
+        "star": np.where((rows == digest.best_row) & ~is_break, STAR_SIZE, 0).astype(np.uint8),
     }
     if series.holds_from_begin and rows.size:
         found = _held_to_the_end(found, series, timeline)
     return {name: _compact(column) for name, column in found.items()}
-
-
-def is_sparse(series: Series) -> bool:
-    """Return whether rows without a value are meant: nothing happened then, so a line goes on over them."""
-    return series.key in (keys.GAN_ITERATIONS, keys.GAN_COST) or series.reported_as is not None
 
 
 def _rows_within(series: Series, timeline: Timeline, window: Window) -> tuple[int, int]:
@@ -90,17 +80,13 @@ def _rows_within(series: Series, timeline: Timeline, window: Window) -> tuple[in
     return max(begin - 1, 0), min(end + 1, count)
 
 
-def _with_breaks(values: Floats, rows: Indices) -> tuple[Indices, npt.NDArray[np.bool_]]:
-    """Return rows and, before each that comes after some without a finite value, its index again.
+def _with_breaks(rows: Indices, gaps: Indices) -> tuple[Indices, npt.NDArray[np.bool_]]:
+    """Return rows and, before each that comes after a gap, its index again.
 
     Returns:
         The rows, and which of them are such breaks.
     """
-    missing = ~np.isfinite(values)
-    if not missing.any():
-        return rows, np.zeros(rows.size, np.bool_)
-    missing_before = np.cumsum(missing, dtype=np.int32)[rows]
-    after_gap = np.flatnonzero(np.diff(missing_before)) + 1
+    after_gap = np.flatnonzero(np.diff(np.searchsorted(gaps, rows))) + 1
     is_break = np.insert(np.zeros(rows.size, np.bool_), after_gap, True)
     return np.insert(rows, after_gap, rows[after_gap]), is_break
 

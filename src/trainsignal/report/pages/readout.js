@@ -48,38 +48,6 @@ for (const renderer of figure.renderers) {
 const by_distance = lines.toSorted((a, b) => a.distance - b.distance);
 const told = new Set(by_distance.slice(0, MOST_ROWS));
 
-function exact(value, digits) {
-  if (digits instanceof Float32Array) {
-    for (let count = 1; count <= 9; count++) {
-      const short = Number(value.toPrecision(count));
-      if (Math.fround(short) == value) return String(short);
-    }
-  }
-  return String(value);
-}
-
-function amount(value, column, unit) {
-  const text = exact(value, column);
-  if (unit != "bytes") return unit == "" ? text : `${text} ${unit == "percent" ? "%" : unit == "seconds" ? "s" : unit}`;
-  const step = Math.min(Math.max(Math.floor(Math.log2(Math.abs(value) || 1) / 10), 0), 4);
-  return `${Number((value / 1024 ** step).toPrecision(4))} ${["bytes", "KiB", "MiB", "GiB", "TiB"][step]} (${value.toLocaleString("en")})`;
-}
-
-function elapsed(seconds) {
-  if (!isFinite(seconds)) return "–";
-  if (seconds < 60) return `${Number(seconds.toPrecision(4))} s`;
-  const whole = Math.round(seconds);
-  const two = (number) => String(number).padStart(2, "0");
-  return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
-}
-
-function places({tag, data, i}) {
-  if (tag.axis == "row") return [data.row[i].toLocaleString("en")];
-  const epoch = tag.holds ? Math.floor(data.epoch[i] + 1e-9) : Math.ceil(data.epoch[i] - 1e-9) - 1;
-  const minibatch = data.minibatch[i];
-  return [String(Math.max(epoch, 0)), isFinite(minibatch) ? minibatch.toLocaleString("en") : "–", elapsed(data.time[i])];
-}
-
 function element(name, style, text = "") {
   const made = document.createElement(name);
   made.style.cssText = style;

@@ -9,13 +9,18 @@ import asyncio
 import contextlib
 import errno
 import functools
+import logging
+import os
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any, Protocol, TypeAlias
+from weakref import WeakSet
 
 from trainsignal.errors import ConfigurationError
 from trainsignal.extras import require
 from trainsignal.report.pages.door import is_welcome, names_of
+from trainsignal.report.pages.markup import resource
+from trainsignal.report.pages.toolkit import events, models
 
 _require = functools.partial(require, extra="report", user="trainsignal view")
 bokeh_application: Any = _require("bokeh.application")
@@ -26,14 +31,10 @@ bokeh_tornado: Any = _require("bokeh.server.tornado")
 httpserver: Any = _require("tornado.httpserver")
 httputil: Any = _require("tornado.httputil")
 ioloop: Any = _require("tornado.ioloop")
-netutil: Any = _require("tornado.netutil")
 routing: Any = _require("tornado.routing")
 
 LOOK_EVERY_MS = 500
 """How often a page looks whether there is something new."""
-
-_TOKEN_LIFE_S = 30 * 24 * 3600
-"""How long a page finds back to its server, after a laptop has slept or a tunnel was away."""
 
 
 class LivePage(Protocol):
@@ -68,29 +69,41 @@ async def serving(pages: Mapping[str, PageMaker], host: str, port: int) -> Async
     Raises:
         ConfigurationError: nobody can listen there.
     """
-    sockets = _listening(host, port)
+    listener = _listening(host, port)
     applications = {path: bokeh_application.Application(_Visitors(maker)) for path, maker in pages.items()}
     bokeh = bokeh_tornado.BokehTornado(
         applications,
         extra_websocket_origins=["*"],  # `door` has asked already
-        session_token_expiration=_TOKEN_LIFE_S,
     )
     guarded = routing.RuleRouter(
         [routing.Rule(_Welcome(host), bokeh), routing.Rule(routing.AnyMatches(), _refuse)]
     )
-    http = httpserver.HTTPServer(guarded)
-    http.add_sockets(sockets)
+    http = _Server(guarded)
+    http.add_socket(listener)
     server = bokeh_server.BaseServer(ioloop.IOLoop.current(), bokeh, http)
     server.start()
     try:
-        yield f"http://{_in_address(host)}:{sockets[0].getsockname()[1]}"
+        yield f"http://{_in_address(host)}:{listener.getsockname()[1]}"
     finally:
         server.stop()
-        await http.close_all_connections()
+        for stream in list(http.streams):
+            stream.close()
 
 
-def _listening(host: str, port: int) -> list[socket.socket]:
-    """Return sockets that listen.
+@contextlib.contextmanager
+def visitors_may_go() -> Generator[None]:
+    """Keep Bokeh from warning, while the body runs, of visitors who go while something is sent to them."""
+    logger = logging.getLogger("bokeh.server.views.ws")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
 
     Raises:
         ConfigurationError: nobody can listen there.
@@ -102,14 +115,16 @@ def _listening(host: str, port: int) -> list[socket.socket]:
     if not 0 <= port < 65536:
         raise ConfigurationError(f"{port} is no port: give one from 1 to 65535, or 0 for any free one")
     try:
-        sockets: list[socket.socket] = netutil.bind_sockets(port, host)
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family)
     except socket.gaierror as error:
         raise ConfigurationError(f"no address is known of the host {host!r} ({error.strerror})") from error
     except UnicodeError as error:
         raise ConfigurationError(f"{host!r} is no name of a host ({error})") from error
     except OSError as error:
         raise ConfigurationError(_why_not(error, host, port)) from error
-    return sockets
+    listener.setblocking(False)
+    return listener
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:
@@ -121,7 +136,7 @@ def _why_not(error: OSError, host: str, port: int) -> str:
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"port {port} is not for everybody: give one above 1023 by --port"
-    return f"cannot listen at {host!r}, port {port}: {error.strerror or error}"
+    return f"cannot listen at {host!r}, port {port}: {error.strerror}"
 
 
 def _in_address(host: str) -> str:
@@ -129,6 +144,20 @@ def _in_address(host: str) -> str:
     if host in ("0.0.0.0", "::"):
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host
+
+
+class _Server(httpserver.HTTPServer):  # type: ignore[misc]  # untyped library
+    """Knows its connections, so that they end with it; Tornado forgets those of websockets."""
+
+    def initialize(self, answer: Any) -> None:
+        """Take the place of a constructor, as Tornado has it."""
+        super().initialize(answer)  # pyright: ignore[reportUnknownMemberType]  # as above
+        self.streams: WeakSet[Any] = WeakSet()
+
+    def handle_stream(self, stream: Any, address: Any) -> None:
+        """Note a connection that begins."""
+        self.streams.add(stream)
+        super().handle_stream(stream, address)  # pyright: ignore[reportUnknownMemberType]  # as above
 
 
 class _Welcome(routing.Matcher):  # type: ignore[misc]  # untyped library
@@ -155,23 +184,28 @@ class _Visitors(bokeh_handlers.Handler):  # type: ignore[misc]  # untyped librar
     """Gives each visitor a page of his own, and keeps it up to date for as long as he stays."""
 
     def __init__(self, maker: PageMaker) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]  # untyped library
         self._maker = maker
         self._arriving: dict[str, tuple[LivePage, object]] = {}
+        self._is_over = False
 
     async def on_session_created(self, session_context: Any) -> None:
         """Look, which may take long, before the page is drawn for the first time."""
         given: Mapping[str, list[bytes]] = session_context.request.arguments
-        page = self._maker({name: values[-1].decode(errors="replace") for name, values in given.items()})
+        page = self._maker({name: os.fsdecode(values[-1]) for name, values in given.items()})
         self._arriving[session_context.id] = page, await _in_thread(page.look)
 
     def modify_document(self, doc: Any) -> None:
         """Draw the page."""
         page, seen = self._arriving.pop(doc.session_context.id)
         page.begin(doc, seen)
+        doc.config.reconnect_session = False  # Bokeh 3.9 loses arrays then, and gives up after five times
+        doc.js_on_event(events.ConnectionLost, models.CustomJS(code=resource("begin_anew.js")))
 
         async def follow() -> None:
             nonlocal seen
+            if self._is_over:
+                return
             found = await _in_thread(page.look)
             if found is not seen:
                 seen = found
@@ -179,6 +213,10 @@ class _Visitors(bokeh_handlers.Handler):  # type: ignore[misc]  # untyped librar
 
         # Without the lock, the visitor can pan and zoom while a thread looks.
         doc.add_periodic_callback(bokeh_document.without_document_lock(follow), LOOK_EVERY_MS)
+
+    def on_server_unloaded(self, server_context: Any) -> None:
+        """Look no more."""
+        self._is_over = True
 
 
 async def _in_thread(look: Callable[[], object]) -> object:

@@ -1,4 +1,4 @@
-"""Bokeh's modules, and text as Bokeh shows it; the only file that imports Bokeh."""
+"""Bokeh's modules, and text as Bokeh shows it; `server` alone imports others of Bokeh's."""
 
 from __future__ import annotations
 

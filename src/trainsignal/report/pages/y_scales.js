@@ -1,11 +1,13 @@
-// Turns all charts logarithmic or back; those of bytes and those without a value above 0 stay linear. Their tags
+// Turns all charts logarithmic or back; those of bytes and those with few values above 0 stay linear. Their tags
 // tell the unit. A server hears only that the button was pressed.
 const alone = {sync: false};
-const has_positive = (figure) =>
-  figure.renderers.some((renderer) => renderer.data_source.get_column("value")?.some((value) => value > 0));
+const is_positive = (figure) => {
+  const values = figure.renderers.flatMap(({data_source}) => [...(data_source.get_column("value") ?? [])]).filter(isFinite);
+  return values.filter((value) => value > 0).length > values.length / 2;
+};
 
 for (const figure of figures) {
-  const is_log = cb_obj.active && figure.tags[0] != "bytes" && has_positive(figure);
+  const is_log = cb_obj.active && figure.tags[0] != "bytes" && is_positive(figure);
   const kind = is_log ? "log" : figure.tags[0] == "bytes" ? "bytes" : "linear";
   const [shown] = figure.left;
   if (shown.ticker == tickers[kind]) continue;

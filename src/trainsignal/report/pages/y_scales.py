@@ -24,10 +24,11 @@ class YScales:
             "bytes": _byte_ticker(),
             "log": models.CustomJSTicker(major_code=resource("log_ticker.js")),
         }
+        words = resource("words.js")
         self._formatters: dict[str, Any] = {
-            "linear": models.BasicTickFormatter(),
-            "bytes": models.CustomJSTickFormatter(code=resource("byte_ticks.js")),
-            "log": models.CustomJSTickFormatter(code=resource("log_ticks.js")),
+            "linear": models.BasicTickFormatter(power_limit_low=-5),
+            "bytes": models.CustomJSTickFormatter(code=words + resource("byte_ticks.js")),
+            "log": models.CustomJSTickFormatter(code=words + resource("log_ticks.js")),
         }
         self.toggle: Any = models.Toggle(label="log scale", name="log scale")
         self.switch: Any = models.CustomJS(args={}, code=resource("y_scales.js"))
@@ -39,7 +40,7 @@ class YScales:
         Args:
             figure: any.
             unit: of its values; bytes are never drawn on a logarithmic scale.
-            is_log_possible: it shows a value above 0.
+            is_log_possible: most of its values are above 0.
         """
         is_log = self.toggle.active and is_log_possible and unit != "bytes"
         kind = "log" if is_log else "bytes" if unit == "bytes" else "linear"

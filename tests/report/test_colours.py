@@ -1,10 +1,10 @@
-"""A series as a curve."""
+"""The colours of curves."""
 
 from __future__ import annotations
 
 import pytest
 
-from trainsignal.report.pages.curves import COLOURS, colour_of
+from trainsignal.report.colours import COLOURS, colour_of
 
 
 def luminance(colour: str) -> float:

@@ -1,0 +1,15 @@
+// The server, or the way to it, is gone. The page waits for it and begins anew: what it shows is old by then.
+async function begin_anew() {
+  try {
+    const answer = await fetch("favicon.ico", {cache: "no-store"});
+    if (answer.ok) {
+      location.reload();
+      return;
+    }
+  } catch {
+    // gone still
+  }
+  setTimeout(begin_anew, 1000);
+}
+
+begin_anew();
