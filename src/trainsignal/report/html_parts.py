@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trainsignal.report.best import best_of, last_of
-from trainsignal.report.records import About, CallbackTime, SavedCheckpoint, Series
+from trainsignal.report.records import About, CallbackTime, SavedCheckpoint, Series, Status
 from trainsignal.report.wording import amount, ending, failed, moment
 
 SERIES_HEADS: Final = ("series", "last", "best", "at")
@@ -30,8 +30,12 @@ def headline(name: str, about: About) -> str:
     """Return the name of a run, which is HTML, its status, and a sentence on why it ended."""
     why = ending(about)
     sentence = "" if why == about.status else f"<p>{escape(why[0].upper() + why[1:])}</p>"
-    pill = f'<span class="pill {_TONES[about.status]}">{about.status}</span>'
-    return f'<div class="headline">{name}{pill}</div>{sentence}'
+    return f'<div class="headline">{name}{pill(about.status)}</div>{sentence}'
+
+
+def pill(status: Status) -> str:
+    """Return a status in its colour."""
+    return f'<span class="pill {_TONES[status]}">{status}</span>'
 
 
 def progress_bar(about: About) -> str:

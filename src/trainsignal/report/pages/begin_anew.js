@@ -1,4 +1,10 @@
 // The server, or the way to it, is gone. The page waits for it and begins anew: what it shows is old by then.
+const notice = document.createElement("p");
+notice.textContent = "the server is gone: waiting for it";
+notice.setAttribute("role", "status");
+notice.className = "lost";
+document.body.append(notice);
+
 async function begin_anew() {
   try {
     const answer = await fetch("favicon.ico", {cache: "no-store"});

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from trainsignal.errors import ArchiveError
@@ -24,7 +24,7 @@ from trainsignal.report.best import last_of
 from trainsignal.report.pages import markup
 from trainsignal.report.pages.appearance import dress
 from trainsignal.report.reading import read_summary
-from trainsignal.report.records import Summary
+from trainsignal.report.records import Status, Summary
 from trainsignal.report.wording import moment, number, progress
 from trainsignal.report.writer import writer_life
 
@@ -47,6 +47,10 @@ READING_S = 1.0
 """A look reads for about so long; what it does not come to is read by the next one."""
 
 
+Told: TypeAlias = tuple[Status, str, str]
+"""Status, progress and last loss of a run, the latter two in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An archive in a folder.
@@ -54,12 +58,12 @@ class Entry:
     Attributes:
         name: its path below the folder, with "/".
         changed_at: seconds since 1970-01-01 UTC.
-        told: status, progress and last loss, in words; None: not read yet.
+        told: of the run; None: not read yet.
     """
 
     name: str
     changed_at: float
-    told: tuple[str, str, str] | None
+    told: Told | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class Folder:
         self._clock = clock
         self._looking = threading.Lock()
         self._searched_at = -SEARCH_EVERY_S
-        self._known: dict[str, tuple[object, tuple[str, str, str] | None]] = {}
+        self._known: dict[str, tuple[object, Told | None]] = {}
         self._seen = Listing((), 0)
 
     def find(self, name: str) -> Path | None:
@@ -128,7 +132,7 @@ class Folder:
                 entries.append(Entry(name, state.st_mtime, told))
         return entries
 
-    def _told(self, path: Path) -> tuple[str, str, str] | None:
+    def _told(self, path: Path) -> Told | None:
         """Return what is told of an archive; None of what is none, such as a checkpoint."""
         try:
             summary = self._read(path)
@@ -188,6 +192,10 @@ class ListingPage:
 
 
 def _row(entry: Entry) -> list[str]:
-    status, done, loss = entry.told or ("…", "", "")
-    link = f'<a href="run?name={quote(os.fsencode(entry.name))}">{escape(as_text(entry.name) or "")}</a>'
-    return [link, escape(status), escape(done), escape(loss), moment(entry.changed_at)]
+    name = escape(as_text(entry.name) or "")
+    link = f'<a href="run?name={quote(os.fsencode(entry.name))}">{name}</a>'
+    changed = f'<span class="unbroken">{moment(entry.changed_at)}</span>'
+    if entry.told is None:
+        return [link, "", "not read yet", "", changed]
+    status, done, loss = entry.told
+    return [link, pill(status), escape(done), escape(loss), changed]

@@ -29,6 +29,8 @@ from trainsignal.report.timeline import Axis
 _ZOOMED_MS = 200
 """After so long without another change, what is looked at is drawn in detail."""
 
+_ALL_RUNS = '<p><a href="./">All runs</a></p>'
+
 PORT = 5100
 """Where the page is, unless told otherwise."""
 
@@ -108,7 +110,7 @@ def _run_of(
     path = folder.find(name)
     if path is None:
         return UnknownRun(name)
-    return FollowedRun(followers.setdefault(path, Follower(path)), axis)
+    return FollowedRun(followers.setdefault(path, Follower(path)), axis, above=_ALL_RUNS)
 
 
 class FollowedRun:
@@ -117,12 +119,14 @@ class FollowedRun:
     Args:
         follower: of the archive; may be shared.
         axis: what is drawn against, at first.
+        above: HTML that stands above everything.
     """
 
-    def __init__(self, follower: Follower, axis: Axis) -> None:
+    def __init__(self, follower: Follower, axis: Axis, *, above: str = "") -> None:
         self._follower = follower
         self._axis: Axis = axis
-        self._notice = markup.element()
+        self._above = above
+        self._head = markup.element()
         self._page: RunPage | None = None
         self._detail: Any = None
 
@@ -133,17 +137,17 @@ class FollowedRun:
     def begin(self, document: Any, seen: Sight) -> None:
         """Draw the page, or that there is nothing yet."""
         self._document = document
-        self._column = models.Column(children=[self._notice], sizing_mode="stretch_width")
+        self._column = models.Column(children=[self._head], sizing_mode="stretch_width")
         dress(document, as_text(self._follower.path.name) or "", "server")
         self.update(seen)
         document.add_root(self._column)
 
     def update(self, seen: Sight) -> None:
         """Bring the page up to date; what the visitor zoomed into stays as it is."""
-        self._notice.visible = seen.notice is not None
-        if seen.notice is not None:
-            said = as_text(seen.notice) or ""
-            self._notice.text = f'<p class="notice" role="status">{escape(said)}</p>'
+        said = as_text(seen.notice)
+        notice = "" if said is None else f'<p class="notice" role="status">{escape(said)}</p>'
+        self._head.text = f"{self._above}{notice}"
+        self._head.visible = bool(self._head.text)
         if seen.run is None:
             return
         if self._page is not None:
@@ -151,7 +155,7 @@ class FollowedRun:
             return
         self._page = RunPage([seen.run], self._axis)
         self._document.title = self._page.title
-        self._column.children = [self._notice, self._page.root]
+        self._column.children = [self._head, self._page.root]
         for edge in ("start", "end"):
             self._page.charts.x_range.on_change(edge, self._zoomed)
 
@@ -186,7 +190,7 @@ class UnknownRun:
         said = markup.element()
         said.text = (
             f'<p class="notice" role="status">There is no run {escape(repr(self._name))} in this folder.</p>'
-            '<p><a href="./">All runs</a></p>'
+            f"{_ALL_RUNS}"
         )
         document.add_root(said)
 

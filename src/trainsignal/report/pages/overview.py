@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from trainsignal.report.attributes import as_text
 from trainsignal.report.facts import facts, newest_checkpoints
 from trainsignal.report.html_parts import (
     CHECKPOINT_HEADS,
@@ -63,7 +64,7 @@ def _notices(notices: Sequence[str]) -> str:
 
 
 def _facts(run: Run) -> str:
-    told = [*facts(run.about), ("archive", run.path)]
+    told = [*facts(run.about), ("archive", as_text(run.path))]
     rows = "".join(f"<div><dt>{name}</dt><dd>{escape(fact)}</dd></div>" for name, fact in told if fact)
     return f'<dl class="facts">{rows}{_callbacks(run.about)}</dl>'
 

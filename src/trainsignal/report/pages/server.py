@@ -199,7 +199,8 @@ class _Visitors(bokeh_handlers.Handler):  # type: ignore[misc]  # untyped librar
         """Draw the page."""
         page, seen = self._arriving.pop(doc.session_context.id)
         page.begin(doc, seen)
-        doc.config.reconnect_session = False  # Bokeh 3.9 loses arrays then, and gives up after five times
+        # Bokeh 3.9 finds back by itself, but not to arrays, and gives up after five times.
+        doc.config.update(reconnect_session=False, notify_connection_status=False)
         doc.js_on_event(events.ConnectionLost, models.CustomJS(code=resource("begin_anew.js")))
 
         async def follow() -> None:
