@@ -287,3 +287,18 @@ def test_marks_stand_in_charts_of_moments() -> None:
 
 def test_a_run_without_series_has_no_sections() -> None:
     assert Charts([run(each_epoch("cost/loss", []))], "epoch").sections == []
+
+
+@pytest.mark.parametrize(("value", "span"), [(-5.0, 1.0), (0.0, 1.0), (np.nan, 1.0)])
+def test_a_chart_of_one_value_shows_a_fifth_of_it_around_it(value: float, span: float) -> None:
+    charts = Charts([run(each_epoch("metrics/flat", [value, value, value]), train_cost())], "epoch")
+    spans = [model.y_range.default_span for model in shown(charts) if isinstance(model, models.Plot)]
+    assert spans[-1] == (span if np.isfinite(value) else spans[0])
+
+
+def test_a_chart_grows_with_its_legend() -> None:
+    few, many = (
+        Charts([run(*(each_epoch(f"cost/{index}", [1.0]) for index in range(count)))], "epoch")
+        for count in (6, 12)
+    )
+    assert shown(many)[0].height == shown(few)[0].height + 40

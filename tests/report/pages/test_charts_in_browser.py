@@ -302,9 +302,10 @@ def test_the_readout_tells_a_length_of_time_as_the_rest_of_the_page_does(
         (0.5, 60, [0.5, 1, 2, 5, 10, 20, 50]),
         (0.5, 2e5, [1, 10, 100, 1e3, 1e4, 1e5]),
         (1e-9, 1.1e9, [1e-9, 1e-6, 1e-3, 1, 1e3, 1e6, 1e9]),
+        (0.9, 0.97, [0.9, 0.92, 0.94, 0.96]),
         (0, 10, []),
     ],
-    ids=["one decade", "few", "several", "many", "a range that is none yet"],
+    ids=["one decade", "few", "several", "many", "a part of a decade", "a range that is none yet"],
 )
 def test_ticks_of_a_log_scale_are_round_and_not_too_many(
     tab: BrowserPage, start: float, end: float, ticks: list[float]
@@ -314,6 +315,20 @@ def test_ticks_of_a_log_scale_are_round_and_not_too_many(
         [resource("log_ticker.js"), start, end],
     )
     assert found == ticks
+
+
+def test_a_value_that_never_changes_is_drawn_at_its_height(tab: BrowserPage, tmp_path: Path) -> None:
+    page = Page(tab, tmp_path, run(each_epoch("metrics/flat", [0.001, 0.001])))
+    start, end = page.ask("[figure('flat').y_range.start, figure('flat').y_range.end]")
+    assert 0 < start < 0.001 < end < 0.002
+
+
+def test_the_readout_is_gone_when_what_is_looked_at_changes(tab: BrowserPage, tmp_path: Path) -> None:
+    page = Page(tab, tmp_path, run(each_epoch("metrics/a", [1, 2])))
+    assert "a 2" in page.point_at("a", 2, 2)
+    page.ask("(figure('a').x_range.start = 0.5)")
+    page.settle()
+    assert page.ask("document.getElementById('readout').childElementCount") == 0
 
 
 def test_a_reader_chooses_among_many(tab: BrowserPage, tmp_path: Path) -> None:
