@@ -250,6 +250,7 @@ def test_a_server_that_is_gone_for_a_moment_is_found_again(tmp_path: Path, tab: 
             port = shown.address.rstrip("/").rpartition(":")[2]
             tab.open(shown.address)
             wait(tab, "values('Cost').join() == '5'")
+        wait_for(tab, "the server is gone: waiting for it")
         run.tell("minibatch 3", "publish")
         with view(tmp_path / "run.h5", None, "--port", port):
             wait(tab, "values('Cost').join() == '5,4'")

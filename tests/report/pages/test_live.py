@@ -121,6 +121,15 @@ def test_a_folder_gives_the_pages_of_its_runs_alone(tmp_path: Path) -> None:
     assert "There is no run" in words(drawn(pages["/run"]({})))
 
 
+def test_from_a_run_of_a_folder_a_link_leads_back(tmp_path: Path) -> None:
+    write_archive(tmp_path / "run.h5")
+    back = '<a href="./">All runs</a>'
+    make = pages_of(tmp_path, "epoch")["/run"]
+    assert back in words(drawn(make({"name": "run.h5"})))
+    assert back in words(drawn(make({"name": "none.h5"})))
+    assert back not in words(drawn(pages_of(tmp_path / "run.h5", "epoch")["/"]({})))
+
+
 def test_an_unknown_name_is_told_as_text(tmp_path: Path) -> None:
     page = pages_of(tmp_path, "epoch")["/run"]({"name": "<script>alert(1)</script>\udcff"})
     shown = drawn(page)

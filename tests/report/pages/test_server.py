@@ -79,6 +79,8 @@ def connection_status(address: str, **headers: str) -> int:
         except HTTPClientError as error:
             return error.code
         connection.close()
+        while await connection.read_message() is not None:  # until the other end has closed it too
+            pass
         return 101
 
     return asyncio.run(connect())

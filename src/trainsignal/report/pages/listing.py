@@ -198,4 +198,4 @@ def _row(entry: Entry) -> list[str]:
     if entry.told is None:
         return [link, "", "not read yet", "", changed]
     status, done, loss = entry.told
-    return [link, pill(status), escape(done), escape(loss), changed]
+    return [link, html_parts.pill(status), escape(done), escape(loss), changed]

@@ -187,7 +187,6 @@ class _Visitors(bokeh_handlers.Handler):  # type: ignore[misc]  # untyped librar
         super().__init__()  # pyright: ignore[reportUnknownMemberType]  # untyped library
         self._maker = maker
         self._arriving: dict[str, tuple[LivePage, object]] = {}
-        self._is_over = False
 
     async def on_session_created(self, session_context: Any) -> None:
         """Look, which may take long, before the page is drawn for the first time."""
@@ -205,8 +204,6 @@ class _Visitors(bokeh_handlers.Handler):  # type: ignore[misc]  # untyped librar
 
         async def follow() -> None:
             nonlocal seen
-            if self._is_over:
-                return
             found = await _in_thread(page.look)
             if found is not seen:
                 seen = found
@@ -217,7 +214,9 @@ class _Visitors(bokeh_handlers.Handler):  # type: ignore[misc]  # untyped librar
 
     def on_server_unloaded(self, server_context: Any) -> None:
         """Look no more."""
-        self._is_over = True
+        for session in server_context.sessions:
+            for callback in session.document.session_callbacks:
+                session.document.remove_periodic_callback(callback)
 
 
 async def _in_thread(look: Callable[[], object]) -> object:
