@@ -135,3 +135,7 @@ def test_things_are_counted(number: int, words: str) -> None:
 )
 def test_of_a_long_text_the_middle_is_left_out(longest: int, words: str) -> None:
     assert wording.shortened("0123456789", longest) == words
+
+
+def test_a_single_minibatch_is_told_as_one() -> None:
+    assert wording.progress(report_runs.about(minibatches_done=1)).endswith("epochs, 1 minibatch")

@@ -101,4 +101,6 @@ def progress(about: About) -> str:
     asked = "" if about.total_epochs is None else f" of {about.total_epochs}"
     word = "epoch" if (about.total_epochs or about.epochs_complete) == 1 else "epochs"
     minibatches = f", {about.minibatches_done:,} minibatches" if about.minibatches_done else ""
+    if about.minibatches_done == 1:
+        minibatches = ", 1 minibatch"
     return f"{about.epochs_complete}{asked} {word}{minibatches}"
