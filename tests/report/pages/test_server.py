@@ -19,7 +19,7 @@ from tornado.websocket import websocket_connect
 from tests.support.browser import browser_page
 from tests.support.served import served
 from trainsignal.errors import ConfigurationError
-from trainsignal.report.pages import markup
+from trainsignal.report.pages import markup, server
 from trainsignal.report.pages.appearance import dress
 
 
@@ -33,11 +33,14 @@ class Words:
     def __init__(self, said: str = "hello") -> None:
         self.said = said
         self.begun = 0
+        self.drawn: list[str] = []
+        self.looks = threading.Semaphore(0)
         self.looked_in: set[int] = set()
         self._shown = markup.element()
 
     def look(self) -> str:
         self.looked_in.add(threading.get_ident())
+        self.looks.release()
         return self.said
 
     def begin(self, document: Any, seen: str) -> None:
@@ -48,6 +51,7 @@ class Words:
         document.add_root(self._shown)
 
     def update(self, seen: str) -> None:
+        self.drawn.append(seen)
         self._shown.text = f"<p>{seen}</p>"
 
 
@@ -138,6 +142,17 @@ def test_a_page_is_drawn_with_what_was_seen_first_and_kept_up_to_date() -> None:
         assert page.begun == 1
         assert tab.console == []
         assert all(one.startswith(f"{address}/static/") for one in tab.requests)
+
+
+def test_what_has_not_changed_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LOOK_EVERY_MS", 50)
+    page = Words("first")
+    with served({"/": lambda _: page}) as address:
+        assert answer(address)[0] == 200
+        page.said = "second"
+        for _ in range(6):  # the first may have seen what was there before
+            assert page.looks.acquire(timeout=60)
+    assert page.drawn == ["first", "second"]
 
 
 def test_looking_keeps_the_server_from_nothing() -> None:
