@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 
 def _nothing() -> None:
@@ -143,6 +147,13 @@ class Table:
         for goal in self.goals:
             lines.append(f"goal: {goal.aim}: {goal.measured}: {'met' if goal.is_met else 'NOT met'}")
         return [*lines, *(f"note: {note}" for note in self.notes)]
+
+
+def answer_of_child(module: str, argument: object) -> dict[str, Any]:
+    """Return the JSON that `python -m module --child argument` prints: a process has a peak of its own."""
+    command = [sys.executable, "-m", module, "--child", str(argument)]
+    answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return answer
 
 
 def main(measure: Callable[[bool], Table], arguments: Sequence[str] | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from benchmarks.harness import Goal, Table, main, summarized
+from benchmarks.harness import Goal, Table, answer_of_child, main, summarized
 from benchmarks.ten_million import peak_bytes
 from trainsignal import keys
 
@@ -87,8 +86,7 @@ def write_archive(path: Path, minibatches: int) -> None:
 def run_child(archive: Path) -> dict[str, Any]:
     """Return what a new process needed for the report."""
     began = perf_counter()
-    command = [sys.executable, "-m", "benchmarks.report", "--child", str(archive)]
-    answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    answer = answer_of_child("benchmarks.report", archive)
     return {**answer, "seconds": perf_counter() - began}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections import deque
@@ -14,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from benchmarks.harness import Goal, Table, main, summarized
+from benchmarks.harness import Goal, Table, answer_of_child, main, summarized
 from benchmarks.subjects import FakeModel, empty_loop
 from trainsignal import Callbacks, TrainCostCallback
 
@@ -27,8 +26,7 @@ NUMPY = "the same means written to a NumPy array"
 def measure(quick: bool) -> Table:
     """Run a child of its own, because the peak of memory is that of a process."""
     minibatches = 10_000 if quick else 1_000_000
-    command = [sys.executable, "-m", "benchmarks.ten_million", "--child", str(minibatches)]
-    answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    answer = answer_of_child("benchmarks.ten_million", minibatches)
     rows = {name: summarized(samples) for name, samples in answer["samples_s"].items()}
     question = f"{EPOCHS * minibatches:,} minibatches with TrainCost, published at each epoch's end"
     table = Table(question, "ns per minibatch", 1e9, NUMPY, rows)

@@ -16,12 +16,12 @@ import argparse
 import os
 import shutil
 import sys
-import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 import trainsignal
 from trainsignal.errors import TrainSignalError
+from trainsignal.report.browser import open_in_browser
 from trainsignal.report.naming import distinct_archives, distinct_names
 from trainsignal.report.records import Run
 from trainsignal.report.timeline import AXES
@@ -152,7 +152,7 @@ def _report(options: argparse.Namespace) -> None:
     runs = _read(distinct, drawings=len(distinct) == 1)  # nothing but series is compared
     page = write_report(runs, options.output, options.axis)
     _say(str(page))
-    if options.open and not _is_opened(page):
+    if options.open and not open_in_browser(page.resolve().as_uri()):
         _say(f"no browser could be opened: open {page} yourself")
 
 
@@ -196,14 +196,6 @@ def _read(paths: Sequence[Path], *, drawings: bool) -> list[Run]:
 
     names = distinct_names(paths)
     return [read_run(path, name=name, drawings=drawings) for path, name in zip(paths, names, strict=True)]
-
-
-def _is_opened(page: Path) -> bool:
-    """Show a page in the user's browser; say whether there is one."""
-    try:
-        return webbrowser.open(page.resolve().as_uri())
-    except webbrowser.Error:
-        return False
 
 
 def _demo(arguments: Sequence[str]) -> int:

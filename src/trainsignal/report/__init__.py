@@ -20,6 +20,7 @@ grouping        which series share a chart; its title and unit
 naming          what runs are called where several are shown
 wording, facts  numbers, durations and states in words; what is known of a run
 html_parts      pieces of HTML that pages and notebooks share; colours, of curves
+browser         showing a page to the user
 pages/          pages in a browser, by Bokeh: the report, the live view
 info            a run in the terminal: series_table, line_charts, terminal_text
 notebook        a run in a notebook: notebook_page, svg_chart

@@ -100,7 +100,6 @@ def progress(about: About) -> str:
     """Return how far a run came: "7 of 12 epochs, 315 minibatches"."""
     asked = "" if about.total_epochs is None else f" of {about.total_epochs}"
     word = "epoch" if (about.total_epochs or about.epochs_complete) == 1 else "epochs"
-    minibatches = f", {about.minibatches_done:,} minibatches" if about.minibatches_done else ""
-    if about.minibatches_done == 1:
-        minibatches = ", 1 minibatch"
+    done = about.minibatches_done
+    minibatches = f", {done:,} minibatch{'' if done == 1 else 'es'}" if done else ""
     return f"{about.epochs_complete}{asked} {word}{minibatches}"

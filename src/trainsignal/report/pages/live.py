@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import webbrowser
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
@@ -17,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from trainsignal.files import expand
 from trainsignal.report.attributes import as_text
+from trainsignal.report.browser import open_in_browser
 from trainsignal.report.pages import markup
 from trainsignal.report.pages.appearance import dress
 from trainsignal.report.pages.follower import Follower, Sight
@@ -67,17 +67,9 @@ async def _serve(
 ) -> None:
     async with serving(pages_of(path, axis), host, port) as address:
         tell(f"{address}/ shows {path}; Ctrl-C ends it")
-        if open_browser and not await asyncio.to_thread(_open, f"{address}/"):
+        if open_browser and not await asyncio.to_thread(open_in_browser, f"{address}/"):
             tell(f"no browser could be opened: open {address}/ yourself")
         await asyncio.Event().wait()
-
-
-def _open(address: str) -> bool:
-    """Show a page in the user's browser; say whether there is one."""
-    try:
-        return webbrowser.open(address)
-    except webbrowser.Error:
-        return False
 
 
 def pages_of(path: Path, axis: Axis) -> dict[str, PageMaker]:
