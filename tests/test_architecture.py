@@ -21,19 +21,19 @@ SOURCE = Path(trainsignal.__file__).parent
 LAYERS = (
     ("cli",),
     ("demo",),
-    ("loops", "arguments", "relay"),
+    ("loops", "arguments", "remote"),
     ("boosting",),
     ("loop_driver", "config_file", "log_output"),
     ("container",),
-    ("report", "defaults", "summary", "wiring", "description"),
-    ("callbacks", "models", "distributed"),
+    ("report", "relay", "defaults", "summary", "wiring", "description"),
+    ("callbacks", "models"),
     ("wrapped_booster", "reported"),
     ("wrapped_model",),
     ("life",),
     ("resume",),
     ("snapshot", "ending"),
     ("run", "saving", "stopping"),
-    ("hand_loop", "record"),
+    ("hand_loop", "record", "distributed"),
     ("hot_path", "cost", "smoothed_cost", "evaluation", "checkpoint", "interrupt"),
     ("binding",),
     ("preflight",),
@@ -50,13 +50,13 @@ LAYERS = (
 )
 """From top to bottom: a module imports from layers below it, and a package also from itself."""
 
-PLANNED = {"relay", "distributed"}
+PLANNED = {"relay", "distributed", "remote"}
 """Names on the map that have no code yet."""
 
 SCRIPTS = {"cli", "demo"}
 """Modules that use the package as its users do, by `from trainsignal import ...`."""
 
-FAMILIES = ("callbacks", "models", "loops", "distributed", "relay")
+FAMILIES = ("callbacks", "models", "loops")
 """Packages of siblings, of which none imports another."""
 
 HOME_OF = {
@@ -67,6 +67,7 @@ HOME_OF = {
     "configargparse": ("config_file",),
     "torch": (
         "models.torch", "checkpoint.torch_file", "loops.lightning", "loops.transformers", "models.keras",
+        "distributed.torch",
     ),
     "safetensors": ("checkpoint.safetensors_file",),
     "lightning": ("loops.lightning",),
@@ -82,13 +83,15 @@ HOME_OF = {
     "uniplot": ("report.line_charts",),
     "pyarrow": ("report.export.parquet",),
     "IPython": ("report.notebook",),
+    "mpi4py": ("distributed.mpi",),
+    "redis": ("relay.broker",),
 }  # fmt: skip
 """Where each dependency is imported, and nowhere else."""
 
 OPTIONAL = (
     "sklearn", "torch", "keras", "lightning", "ignite", "transformers", "jax", "xgboost", "lightgbm",
     "safetensors", "pandas", "matplotlib", "scipy", "configargparse", "tensorboard", "psutil", "pynvml",
-    "bokeh", "tornado", "PIL", "uniplot", "pyarrow", "IPython",
+    "bokeh", "tornado", "PIL", "uniplot", "pyarrow", "IPython", "mpi4py", "redis",
 )  # fmt: skip
 """What `import trainsignal` must not import."""
 

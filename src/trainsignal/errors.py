@@ -12,6 +12,9 @@
     ├── DataError                 (ValueError)    a data set that cannot be trained or evaluated on
     ├── RunStateError             (RuntimeError)  a call that does not fit the moment of the run
     │   └── UnknownBatchSizeError (AttributeError)  asked of a backend that nobody has told it
+    ├── CommunicatorError         (RuntimeError)  the ranks of a run cannot talk to each other
+    │   └── RankFailedError                       another rank of the run failed, died or left
+    ├── RelayError                (ConnectionError)  the broker cannot be reached, or says no
     ├── ArchiveError              (OSError)       the archive cannot be read, written or claimed
     │   └── ArchiveLockedError                    another run is writing it
     └── CheckpointError           (OSError)       a checkpoint cannot be read or written
@@ -72,6 +75,18 @@ class RunStateError(TrainSignalError, RuntimeError):
 
 class UnknownBatchSizeError(RunStateError, AttributeError):
     """A batch size that nobody has told; `hasattr(be, "bsz")` is then False."""
+
+
+class CommunicatorError(TrainSignalError, RuntimeError):
+    """The ranks of a run cannot talk to each other, or have nothing to agree on."""
+
+
+class RankFailedError(CommunicatorError):
+    """Another rank of the run failed, died or left; the text names it: "rank 3: ValueError: bad batch"."""
+
+
+class RelayError(TrainSignalError, ConnectionError):
+    """The broker of a relay cannot be reached, or does not let us in."""
 
 
 class ArchiveError(TrainSignalError, OSError):
