@@ -370,6 +370,15 @@ def test_report_compares_archives_in_the_order_given(pages: Pages, tmp_path: Pat
     assert pages.names == ["mlp", "convbn"] and pages.options == [tmp_path, "time"]
 
 
+def test_report_writes_the_page_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "x.html"
+
+    assert cli.main(["report", str(NEON / "mlp.h5"), "-o", str(page)]) == 0
+
+    assert page.is_file()
+    assert capsys.readouterr().out == f"{page}\n"
+
+
 def test_report_opens_the_page(pages: Pages, tmp_path: Path) -> None:
     assert cli.main(["report", str(NEON / "mlp.h5"), "-o", str(tmp_path), "--open"]) == 0
 

@@ -89,8 +89,9 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
         help="the same, as for nvis",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="folder for the page (default: here)"
-    )
+        "-o", "--output", type=Path, default=Path(), metavar="PLACE",
+        help="the page, if it ends in .html or .htm, or a folder for it (default: here)",
+    )  # fmt: skip
     _add_page_options(parser)
     parser.set_defaults(run=_report)
 

@@ -147,6 +147,13 @@ def test_notice_keeps_the_lines_of_a_text() -> None:
     assert "<pre>" not in notice("Wait & see")
 
 
+def test_a_path_that_is_no_text_is_shown_by_its_escape() -> None:
+    path = "/runs/\udcff.h5"
+    for html in (page(run(path=path)), notice(f"gone: {path}", path)):
+        assert html.encode()
+        assert "/runs/\\udcff.h5" in html
+
+
 def test_names_from_an_archive_run_nothing_and_ask_for_nothing(tmp_path: Path) -> None:
     told = about(
         model=HOSTILE, script=HOSTILE, host=HOSTILE, detail=HOSTILE, author=HOSTILE, status="failed",

@@ -14,14 +14,14 @@ import pytest
 from tests.support.archives import PER_EPOCH, PER_MINIBATCH, archive, mark, put
 from tests.support.neon_reference import NEON_DATA, arrays
 from tests.support.runs import Bare
-from trainsignal import Callbacks
+from trainsignal import Callbacks, keys
 from trainsignal.errors import ArchiveError, ConfigurationError
 from trainsignal.report.best import last_of
 from trainsignal.report.info import describe
 from trainsignal.report.pages.charts import Charts
 from trainsignal.report.pages.overview import Overview
 from trainsignal.report.pages.toolkit import models
-from trainsignal.report.reading import read_file, read_run, read_summary
+from trainsignal.report.reading import read_file, read_found_run, read_run, read_summary
 from trainsignal.report.records import Run
 from trainsignal.shared_data import SharedData
 
@@ -184,6 +184,19 @@ def test_what_nothing_says_to_be_a_run_has_no_summary(path: str, is_run: bool, t
             read_summary(tmp_path / "x.h5")
 
 
+def test_a_summary_counts_the_minibatches_of_the_epoch_in_progress_as_the_page_does(tmp_path: Path) -> None:
+    with _h5py.File(tmp_path / "run.h5", "w") as file:
+        file.create_dataset("cost/train", data=np.array([3, 2, 1, 0.5, 0, 0], np.float32))
+        file["cost/train"].attrs[keys.TIME_MARKERS] = keys.PER_MINIBATCH
+        markers = file.create_group(keys.TIME_MARKERS)
+        markers.attrs.update({keys.EPOCHS_COMPLETE: 1, keys.MINIBATCHES_COMPLETE: 3})
+
+    summary, run = read_summary(tmp_path / "run.h5"), read_run(tmp_path / "run.h5")
+
+    assert summary.about.minibatches_done == run.about.minibatches_done == 4
+    assert summary.about.epochs_complete == run.about.epochs_complete == 1
+
+
 def test_a_path_is_as_users_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNS", str(NEON_DATA))
     monkeypatch.setenv("HOME", str(NEON_DATA))
@@ -194,6 +207,14 @@ def test_a_path_with_a_dollar_is_filled_in_once(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("FILE", str(tmp_path / "$HOME.h5"))
     shutil.copy(NEON_DATA / "mlp.h5", tmp_path / "$HOME.h5")
     assert read_run("$FILE").name == read_run("$FILE").name == "$HOME"
+
+
+def test_nothing_is_filled_in_where_a_path_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("$HOME.h5", "~"):
+        shutil.copy(NEON_DATA / "mlp.h5", name)
+        assert read_found_run(Path(name)).path == name
+        assert read_summary(Path(name)).about.run_id == read_found_run(Path(name)).about.run_id
 
 
 def test_what_is_no_path_is_refused() -> None:

@@ -16,23 +16,23 @@ def table(*series: Series, width: int = 80, encoding: str = "utf-8") -> list[str
     return series_table(series, width=width, encoding=encoding)
 
 
-def test_a_line_tells_the_last_and_the_best_value_and_its_epoch() -> None:
+def test_a_line_tells_the_last_and_the_best_value_and_where_it_stands() -> None:
     lines = table(
         each_epoch("cost/loss", [1.5, 0.5, 0.625], direction="min"),
         each_epoch("metrics/Accuracy", [0.25, 0.75, 0.625], direction="max"),
     )
 
     assert [line.split() for line in lines] == [
-        ["series", "last", "best", "(epoch)"],
-        ["cost/loss", "0.625", "0.5", "(1)"],
-        ["metrics/Accuracy", "0.625", "0.75", "(1)"],
+        ["series", "last", "best"],
+        ["cost/loss", "0.625", "0.5", "(epoch", "1)"],
+        ["metrics/Accuracy", "0.625", "0.75", "(epoch", "1)"],
     ]
 
 
-def test_a_series_of_minibatches_has_no_epoch_for_its_best_value() -> None:
+def test_the_best_value_of_a_series_of_minibatches_stands_at_one() -> None:
     cost = Series("cost/train", np.array([0.5, 0.25, 0.75]), "minibatch", direction="min")
 
-    assert table(cost)[1].split() == ["cost/train", "0.75", "0.25"]
+    assert table(cost)[1] == "cost/train  0.75  0.25 (minibatch 1)"
 
 
 def test_without_directions_there_is_no_column_for_the_best() -> None:
@@ -60,14 +60,14 @@ def test_columns_stand_below_each_other_whatever_the_script() -> None:
 def test_keys_that_are_too_wide_lose_their_middle() -> None:
     lines = table(each_epoch("metrics/per_label/Precision/cat", [0.25], direction="max"), width=40)
 
-    assert lines[1].startswith("metrics/p...sion/cat  0.25")
+    assert lines[1].startswith("metrics/...ion/cat  0.25")
     assert max(columns(line) for line in lines) <= 40
 
 
 def test_in_a_very_narrow_terminal_keys_keep_twelve_columns() -> None:
     lines = table(each_epoch("metrics/Accuracy", [0.123456], direction="max"), width=10)
 
-    assert lines[1] == "metri...racy  0.123456  0.123456 (0)"
+    assert lines[1] == "metri...racy  0.123456  0.123456 (epoch 0)"
 
 
 def test_what_strangers_wrote_is_shown_literally() -> None:

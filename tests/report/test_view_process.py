@@ -48,7 +48,7 @@ class View:
         self.process = python("trainsignal.cli", "view", path, "--port", 0, *options, **environment)
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
-        found = re.match(r"(http://\S+/) shows ", self.line)
+        found = re.match(r"(http://\S+/) (shows|waits for) ", self.line)
         if found is None:
             raise AssertionError(self.process.communicate(timeout=60))
         self.address = found[1]

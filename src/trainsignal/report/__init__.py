@@ -12,7 +12,7 @@ about           what ran, when, how far it came, why it ended
 writer          whether the process lives that writes an archive
 checkpoints, callback_costs    tables of what their names say
 series, histograms, feature_maps    what their names say
-reading         all of these: `read_run(path)`
+reading         all of these: `read_run(path)`; `read_found_run(path)`, a path that nobody typed
 -- telling ----------------------------------------------------------------------------------------------
 thinning        few points that look as all of them do
 best            the best value of a series, and the last

@@ -1,4 +1,4 @@
-"""The best value of a series, the last one, and where they stand."""
+"""The best value of a series, where it stands, and the last one."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def best_of(series: Series) -> Best | None:
     row = int(finite[values.argmin() if series.direction == "min" else values.argmax()])
     epoch = None if series.epochs is None else int(series.epochs[row])
     return Best(row, float(series.values[row]), epoch)
+
+
+def place_of(best: Best, series: Series) -> str:
+    """Return where the best value of a series stands, in words: "epoch 3", "minibatch 1,200"; 0-based."""
+    return f"{series.axis} {best.row:,}" if best.epoch is None else f"epoch {best.epoch:,}"
 
 
 def last_of(series: Series) -> float | None:

@@ -10,7 +10,7 @@ from html import escape
 from types import MappingProxyType
 from typing import Final
 
-from trainsignal.report.best import best_of, last_of
+from trainsignal.report.best import best_of, last_of, place_of
 from trainsignal.report.records import About, CallbackTime, SavedCheckpoint, Series, Status
 from trainsignal.report.wording import amount, ending, failed, moment
 
@@ -72,8 +72,7 @@ def series_cells(series: Series) -> list[str]:
     shown = "&ndash;" if last is None else escape(amount(last, series.unit))
     if best is None:
         return [name, shown, "", ""]
-    where = f"{series.axis} {best.row:,}" if best.epoch is None else f"epoch {best.epoch:,}"
-    return [name, shown, escape(amount(best.value, series.unit)), where]
+    return [name, shown, escape(amount(best.value, series.unit)), place_of(best, series)]
 
 
 def checkpoint_cells(one: SavedCheckpoint) -> list[str]:

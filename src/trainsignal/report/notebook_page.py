@@ -67,9 +67,13 @@ def notice(text: str, preformatted: str = "") -> str:
 
 
 def framed(content: str) -> str:
-    """Return HTML with the style sheet that it is shown with."""
+    """Return HTML with the style sheet that it is shown with.
+
+    What UTF-8 cannot hold, as bytes of a path that are no text, is shown by escapes: notebooks are UTF-8.
+    """
+    shown = content.encode(errors="backslashreplace").decode()
     style = importlib.resources.files("trainsignal.report").joinpath("notebook.css").read_text("utf-8")
-    return f'<style>{style}</style><div class="trainsignal">{content}</div>'
+    return f'<style>{style}</style><div class="trainsignal">{shown}</div>'
 
 
 def _problems(run: Run) -> str:

@@ -38,38 +38,50 @@ def read_run(path: str | Path, *, name: str | None = None, drawings: bool = True
         ArchiveError: there is no archive, or nothing of it can be read.
         ConfigurationError: `path` is neither text nor a path object.
     """
-    target = files.expand(path)
-    with opened(target) as archive:
+    return read_found_run(files.expand(path), name=name, drawings=drawings)
+
+
+def read_found_run(path: Path, *, name: str | None = None, drawings: bool = True) -> Run:
+    """Return what the archive at `path` holds, as `read_run` does; nothing in `path` is filled in.
+
+    For paths that were found in a folder, or filled in before: a file may be called `$HOME.h5`.
+
+    Raises:
+        ArchiveError: there is no archive, or nothing of it can be read.
+    """
+    with opened(path) as archive:
         problems: list[str] = []
-        contents = _contents(archive.file, problems, str(target), archive.longest_text_bytes)
-        called = target.stem if name is None else name
-        run = _run(contents, problems, name=called, path=str(target), drawings=drawings)
+        contents = _contents(archive.file, problems, str(path), archive.longest_text_bytes)
+        called = path.stem if name is None else name
+        run = _run(contents, problems, name=called, path=str(path), drawings=drawings)
     is_drawn = run.histograms or run.feature_maps if drawings else run.histogram_count or run.map_layer_count
     if not (run.series or is_drawn or run.about.run_id or run.about.total_epochs):
         found = f" ({run.problems[0]})" if run.problems else ""
         raise ArchiveError(
-            f"{str(target)!r} is an HDF5 file, but not the archive of a run: nothing in it could be shown"
+            f"{str(path)!r} is an HDF5 file, but not the archive of a run: nothing in it could be shown"
             f"{found}. {REMEDY}"
         )
     return run
 
 
-def read_summary(path: str | Path) -> Summary:
+def read_summary(path: Path) -> Summary:
     """Return what a list of runs tells of the archive at `path`; reads little of a large one.
+
+    Args:
+        path: of the archive; nothing in it is filled in.
 
     Raises:
         ArchiveError: there is no archive, or nothing in it says that it is one.
-        ConfigurationError: `path` is neither text nor a path object.
     """
-    target = files.expand(path)
-    with opened(target) as archive:
-        contents = _contents(archive.file, [], str(target), archive.longest_text_bytes)
+    with opened(path) as archive:
+        contents = _contents(archive.file, [], str(path), archive.longest_text_bytes)
         progress = read_progress(contents)
-        about = read_about(contents, progress, progress.minibatches, str(target))
+        costs = series_at(contents, keys.TRAIN_COST, progress) or ()
+        about = read_about(contents, progress, _minibatches_done(costs, progress), str(path))
         losses = series_at(contents, keys.LOSS, progress)
         is_run = progress.has_markers or about.run_id or about.total_epochs
         if not (is_run or losses or keys.TRAIN_COST in contents.datasets):
-            raise ArchiveError(f"{str(target)!r} is an HDF5 file, but not the archive of a run. {REMEDY}")
+            raise ArchiveError(f"{str(path)!r} is an HDF5 file, but not the archive of a run. {REMEDY}")
     return Summary(about, losses[0] if losses else None)
 
 

@@ -218,7 +218,7 @@ class Summary:
     """What a list of runs tells of one.
 
     Attributes:
-        about: what ran; of its minibatches, those of complete epochs.
+        about: what ran; its minibatches as far as epochs and the training cost tell.
         loss: evaluated; None where there is none.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.report_runs import about, each_epoch, run, timeline, train_cost
 from trainsignal.report.pages.charts import Charts
+from trainsignal.report.pages.comparison import Comparison
 from trainsignal.report.pages.toolkit import models
 from trainsignal.report.records import Run, Series
 from trainsignal.report.timeline import Timeline
@@ -165,6 +167,27 @@ def test_a_run_has_one_colour_and_a_series_one_dash() -> None:
     colours, dashes = [one.line_color for one in lines], [one.line_dash for one in lines]
     assert colours[0] == colours[1] != colours[2] == colours[3]
     assert dashes[0] == dashes[2] != dashes[1] == dashes[3]
+
+
+def test_as_many_runs_as_colours_have_the_dashes_of_two() -> None:
+    dashes: list[list[list[int]]] = []
+    for count in (2, 8):
+        runs = [run(train_cost(), each_epoch("cost/loss", [1]), name=f"{number}") for number in range(count)]
+        [figure] = shown(Charts(runs, "epoch"))
+        lines = [one.glyph for one in figure.renderers if isinstance(one.glyph, models.Line)]
+        dashes.append([one.line_dash for one in lines[:2]])
+    assert dashes[0] == dashes[1]
+
+
+def test_more_runs_than_colours_differ_by_their_dashes_and_the_first_series_has_that_of_the_table() -> None:
+    runs = [run(train_cost(), each_epoch("cost/loss", [1]), name=f"run {number}") for number in range(16)]
+    [figure] = shown(Charts(runs, "epoch"))
+    lines = [one.glyph for one in figure.renderers if isinstance(one.glyph, models.Line)]
+    looks = [(one.line_color, *one.line_dash) for one in lines]
+    assert len(set(looks)) == 32
+    swatches = re.findall(r'stroke="(.*?)" stroke-dasharray="(.*?)"', Comparison(runs).model.text)
+    told = [(colour, *map(int, dash.replace("none", "").split())) for colour, dash in swatches]
+    assert told == looks[::2]
 
 
 def test_more_lines_than_colours_differ_by_their_dashes() -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.support.browser import BrowserPage, browser_page
 from tests.support.pieces import HOSTILE, shown
 from tests.support.report_runs import about, each_epoch, run, train_cost
+from trainsignal.report.pages import charts
 from trainsignal.report.pages.charts import Charts
 from trainsignal.report.pages.markup import resource
 from trainsignal.report.records import Run, Series
@@ -365,6 +366,25 @@ def test_among_many_of_several_runs_only_those_that_have_it_are_shown(
     assert page.ask("lines('own')[0].glyph.line_color.value") == page.ask(
         "lines('m1')[1].glyph.line_color.value"
     )
+
+
+def test_among_many_a_run_has_its_dash_whatever_is_chosen(
+    tab: BrowserPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charts, "_MOST_CHARTS", 2)
+    both, own = [each_epoch(f"metrics/{name}", [1, 2]) for name in "ab"], each_epoch("metrics/own", [3, 4])
+    runs = [run(*both, *([own] if number == 8 else []), name=f"run {number}") for number in range(9)]
+    page = Page(tab, tmp_path, *runs)
+    page.browser.locator("select").select_option(label="own")
+    page.settle()
+    for attribute in ("line_color", "line_dash"):
+        its_look, everywhere, of_the_first = [
+            page.ask(f"lines(given[0])[given[1]].glyph.{attribute}.value", title, place)
+            for title, place in (("own", 0), ("a", 8), ("a", 0))
+        ]
+        assert its_look == everywhere
+        assert (its_look == of_the_first) is (attribute == "line_color")
+    assert page.is_quiet()
 
 
 def test_hostile_names_are_shown_as_they_are_and_run_nothing(tab: BrowserPage, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from tests.support.browser import browser_page
 from tests.support.pieces import HOSTILE, shown
 from tests.support.report_runs import run
+from trainsignal.report.pages.charts import Charts
 from trainsignal.report.pages.heat_maps import HeatMaps
 from trainsignal.report.pages.toolkit import models
 from trainsignal.report.records import Histogram, Run
@@ -264,7 +265,7 @@ def test_hover_tells_step_power_share_and_count(tmp_path: Path) -> None:
         tab.page.mouse.move(*place(tab, 1.5, -1))
         tooltip.get_by_text("2⁻¹").wait_for()
         told = " ".join(tooltip.locator(".bk-tooltip-content, .bk-content").last.inner_text().split())
-        assert told == "epoch: 1 magnitude: 2⁻¹ share: 75 % count: 3,000 of 4,000"
+        assert told == "epoch 1 magnitude 2⁻¹ share 75 % count 3,000 of 4,000"
         tab.page.mouse.move(*place(tab, 0.5, -2))
         tooltip.get_by_text("≤ 2⁻² or zero").wait_for()
         tab.page.mouse.move(*place(tab, 0.5, 0))
@@ -273,6 +274,26 @@ def test_hover_tells_step_power_share_and_count(tmp_path: Path) -> None:
         tab.page.mouse.move(bars["x"] + bars["width"] / 2, bars["y"] + bars["height"] / 2)
         tooltip.get_by_text("3,000 of 4,000").wait_for()
         assert tab.console == []
+
+
+def test_hover_looks_as_the_readout_of_the_charts_does(tmp_path: Path) -> None:
+    chart = Charts([run()], "epoch").sections[0].models[0]
+    style = ("color", "background-color", "padding", "border-top", "border-radius", "font-size", "box-shadow")
+    look = "(box, names) => names.map((name) => getComputedStyle(box).getPropertyValue(name))"
+    with browser_page(color_scheme="dark") as tab:
+        tab.open(shown(tmp_path, chart, HeatMaps(run(histograms=(histogram(),))).model))
+        figures = [figure.bounding_box() for figure in tab.page.locator(".bk-Figure").all()[:2]]
+        looks = []
+        for box, named in zip(figures, ("#readout > div:last-child", ".bk-Tooltip"), strict=True):
+            tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            told = tab.page.locator(named)
+            told.wait_for()
+            looks.append(told.evaluate(look, style))
+            soft = told.locator(":is(td, span):text-is('epoch')").evaluate(
+                "(one) => getComputedStyle(one).color"
+            )
+            assert soft == "rgb(162, 171, 180)"  # --soft, in the dark
+    assert looks[0] == looks[1]
 
 
 def test_steps_that_are_wide_are_told_from_first_to_last_on_hover(tmp_path: Path) -> None:

@@ -132,6 +132,11 @@ def test_links_that_lead_out_or_nowhere_are_passed_over(tmp_path: Path) -> None:
         assert folder.find(name) is None
 
 
+def test_a_name_that_looks_like_a_variable_is_read_as_it_is(tmp_path: Path) -> None:
+    shutil.copy(NEON / "mlp.h5", tmp_path / "$HOME.h5")
+    assert names(Folder(tmp_path).look()) == ["$HOME.h5"]
+
+
 def test_a_folder_that_is_a_link_itself_is_listed(tmp_path: Path) -> None:
     touched(tmp_path, "runs/run.h5")
     (tmp_path / "link").symlink_to(tmp_path / "runs")

@@ -21,9 +21,11 @@ from trainsignal.report.pages.live import FollowedRun, pages_of, serve
 from trainsignal.report.pages.toolkit import document, models
 
 
-def write_archive(path: Path, rows: int = 3) -> None:
+def write_archive(path: Path, rows: int = 3, run_id: str | None = None) -> None:
     """Write an archive with a cost for each of so many minibatches."""
     with h5py.File(str(path), "w") as file:
+        if run_id is not None:
+            file.create_group(keys.CONFIG).attrs[keys.RUN_ID] = run_id
         file["cost/train"] = np.arange(rows, dtype=np.float32)
         file["cost/train"].attrs[keys.TIME_MARKERS] = keys.PER_MINIBATCH
 
@@ -70,6 +72,26 @@ def test_a_run_is_brought_up_to_date_in_the_elements_that_are_there(tmp_path: Pa
     page.update(page.look())
     assert costs(shown) == [0, 1, 2, 3, 4]
     assert shown.select_one({"type": models.Plot}) is figure
+
+
+def test_another_run_in_the_place_of_the_first_is_drawn_from_the_beginning(tmp_path: Path) -> None:
+    write_archive(tmp_path / "run.h5", run_id="first")
+    page = FollowedRun(Follower(tmp_path / "run.h5"), "minibatch")
+    shown = drawn(page)
+    first = shown.select_one({"type": models.Plot})
+    first.x_range.start, first.x_range.end = 1, 2
+    write_archive(tmp_path / "run.h5", rows=4, run_id="first")
+    page.update(page.look())
+    assert shown.select_one({"type": models.Plot}) is first
+    write_archive(tmp_path / "run.h5", rows=9, run_id="second")
+    page.update(page.look())
+    (figure,) = shown.select({"type": models.Plot})
+    assert costs(shown) == list(range(9))
+    assert np.isnan([figure.x_range.start, figure.x_range.end]).all()
+    assert words(shown).count("<h1>") == 1
+    figure.x_range.start, figure.x_range.end = 1, 2
+    (later,) = {one for one in shown.session_callbacks if isinstance(one, TimeoutCallback)}
+    later.callback()  # of the zoom into the second run, which is followed as the first was
 
 
 def test_a_file_that_is_gone_is_told_above_what_was_read(tmp_path: Path) -> None:
@@ -164,6 +186,7 @@ class Told:
 
 def test_the_address_is_told_and_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
     told = Told()
+    write_archive(tmp_path / "run.h5")
     serve(tmp_path / "run.h5", port=0, tell=told)
     (line,) = told.lines
     address, _, rest = line.partition(" ")
@@ -173,11 +196,24 @@ def test_the_address_is_told_and_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
         pass  # nobody listens there any more
 
 
+def test_an_archive_that_is_not_there_yet_is_told_in_the_terminal_too(tmp_path: Path) -> None:
+    told = Told()
+    serve(tmp_path / "run.h5", port=0, tell=told)
+    (line,) = told.lines
+    assert line.endswith(f"/ waits for {tmp_path / 'run.h5'}, which is not there yet; Ctrl-C ends it")
+
+
+@pytest.mark.parametrize("name", ["$HOME.h5", "~"])
+def test_a_name_that_was_found_is_not_filled_in(tmp_path: Path, name: str) -> None:
+    write_archive(tmp_path / name)
+    assert costs(drawn(pages_of(tmp_path / name, "epoch")["/"]({}))) == [0, 1, 2]
+
+
 def test_a_home_is_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     told = Told()
     serve("~/run.h5", port=0, tell=told)
-    assert f"shows {tmp_path / 'run.h5'};" in told.lines[0]
+    assert f"/ waits for {tmp_path / 'run.h5'}," in told.lines[0]
 
 
 def test_the_page_is_opened_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,12 +155,17 @@ def test_what_has_not_changed_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch
     assert page.drawn == ["first", "second"]
 
 
-def test_looking_keeps_the_server_from_nothing() -> None:
-    page = Words()
-    with served({"/": lambda _: page}) as address:
+def test_making_a_page_and_looking_keep_the_server_from_nothing() -> None:
+    page, made_in = Words(), set[int]()
+
+    def make(_: object) -> Words:
+        made_in.add(threading.get_ident())
+        return page
+
+    with served({"/": make}) as address:
         assert answer(address)[0] == 200
-    assert page.looked_in
-    assert page.drawn_in not in page.looked_in
+    assert page.looked_in and made_in
+    assert page.drawn_in not in page.looked_in | made_in
 
 
 def test_a_page_is_made_from_what_the_address_says() -> None:

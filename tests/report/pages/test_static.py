@@ -25,6 +25,18 @@ def test_a_report_is_named_as_its_run_and_several_as_a_comparison(tmp_path: Path
     assert write_report([one, other], tmp_path, "epoch") == tmp_path / "comparison.html"
 
 
+@pytest.mark.parametrize("name", ["page.html", "page.HTM", "new/folder/my page.html"])
+def test_a_place_that_ends_as_pages_do_is_the_page(tmp_path: Path, name: str) -> None:
+    assert write_report([report_runs.run()], tmp_path / name, "epoch") == tmp_path / name
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_folder_that_is_called_like_a_page_stays_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "old.html").mkdir()
+
+    assert write_report([report_runs.run()], tmp_path / "old.html", "epoch") == tmp_path / "old.html/run.html"
+
+
 def test_an_earlier_report_is_replaced_and_another_file_kept(tmp_path: Path) -> None:
     (tmp_path / "run.html").write_text("<p>mine</p>")
 

@@ -148,5 +148,6 @@ def _legend(curves: Sequence[Curve]) -> Any:
         location="left",
         click_policy="mute",
         glyph_height=14,
+        glyph_width=26,  # so that dashes are told apart
         stylesheets=[resource("chart.css")],
     )

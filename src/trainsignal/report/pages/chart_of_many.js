@@ -1,4 +1,4 @@
-// Shows the group that was chosen: its points, colours and words in the one figure. A server hears only which.
+// Shows the group that was chosen: its points, looks and words in the one figure. A server hears only which.
 const chosen = Number(choice.value);
 if (cb_obj != choice && !stored[chosen].includes(cb_obj)) return; // others have new points
 const {title, y_label, note: noted, unit, labels, needs_legend} = groups[chosen];
@@ -13,10 +13,10 @@ curves.forEach(([line, dots, stars], slot) => {
     line.data_source.setv({data: nothing, tags: []}, alone);
     return;
   }
-  const colour = {value: source.tags[0].colour};
+  const colour = {value: source.tags[0].colour}, dash = {value: source.tags[0].dash};
   for (const {glyph, muted_glyph} of [line, dots, stars]) {
     for (const one of [glyph, muted_glyph]) {
-      one.setv(one.type == "Scatter" ? {line_color: colour, fill_color: colour} : {line_color: colour}, alone);
+      one.setv(one.type == "Scatter" ? {line_color: colour, fill_color: colour} : {line_color: colour, line_dash: dash}, alone);
     }
   }
   line.data_source.setv({data: {...source.data}, tags: source.tags}, alone);

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from trainsignal.report.colours import colour_of
+from trainsignal.report.colours import colour_of, dash_of
 from trainsignal.report.grouping import ChartGroup
 from trainsignal.report.pages.chart import Chart, Common, PointsOf, renderers
 from trainsignal.report.pages.chart_words import headings, legend_label, needs_legend, styles, tag
@@ -61,8 +61,8 @@ class ChartOfMany:
             self.chart.update([groups[int(self._choice.value)]], points)
             self._is_shown = True
         for group, sources in zip(groups, self._stored, strict=True):
-            for line, (colour, _), source in zip(group.lines, styles(group), sources, strict=True):
-                source.tags = [{**tag(line), "colour": colour_of(colour)}]
+            for line, (colour, dash), source in zip(group.lines, styles(group), sources, strict=True):
+                source.tags = [{**tag(line), "colour": colour_of(colour), "dash": dash_of(dash)}]
                 fill(source, points(line))
         told = [
             {

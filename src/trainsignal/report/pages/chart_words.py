@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trainsignal.report.colours import COLOURS
+from trainsignal.report.colours import round_of
 from trainsignal.report.grouping import ChartGroup, Line
 from trainsignal.report.pages.digests import Digest, Digests
 from trainsignal.report.pages.toolkit import label
@@ -46,11 +46,15 @@ def needs_legend(group: ChartGroup) -> bool:
 
 
 def styles(group: ChartGroup) -> list[tuple[int, int]]:
-    """Return colour and dash of each line: of runs that are compared each has a colour, else each series."""
+    """Return colour and dash of each line: of runs that are compared each has a colour, else each series.
+
+    Runs that share a colour differ in their dashes; the first series of a chart has that of its run.
+    """
     names = list(dict.fromkeys(line.name for line in group.lines))
     if group.runs > 1:
-        return [(line.run, names.index(line.name)) for line in group.lines]
-    return [(index, index // len(COLOURS)) for index in range(len(group.lines))]
+        rounds = round_of(group.runs - 1) + 1
+        return [(line.run, names.index(line.name) * rounds + round_of(line.run)) for line in group.lines]
+    return [(index, round_of(index)) for index in range(len(group.lines))]
 
 
 def not_drawn(digests: Iterable[Digest]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from trainsignal import keys
 from trainsignal.report import html_parts
 from trainsignal.report.best import best_of, last_of
-from trainsignal.report.colours import colour_of
+from trainsignal.report.colours import colour_of, dash_of, round_of
 from trainsignal.report.pages import markup
 from trainsignal.report.pages.toolkit import models
 from trainsignal.report.records import About, Run, Series
@@ -95,8 +95,12 @@ def _head(name: str, which: str = "") -> str:
 
 
 def _name_cell(name: str, place: int) -> str:
-    """Return the name of a run, beside the colour of its curves."""
-    swatch = f'<i class="swatch" style="background: {colour_of(place)}"></i>'
+    """Return the name of a run, beside a piece of its curves."""
+    dash = " ".join(map(str, dash_of(round_of(place)))) or "none"
+    swatch = (
+        '<svg class="swatch" aria-hidden="true"><line y1="5" x2="100%" y2="5" stroke-width="3" '
+        f'stroke="{colour_of(place)}" stroke-dasharray="{dash}"/></svg>'
+    )
     shown = escape(name)
     return f'<span class="unbroken" data-text="{shown}">{swatch} {shown}</span>'
 

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from trainsignal.report.colours import colour_of
+from trainsignal.report.colours import colour_of, dash_of
 from trainsignal.report.grouping import Line
 from trainsignal.report.pages.points import Columns
 from trainsignal.report.pages.toolkit import models
-
-DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
 
 _MUTED = 0.1
 
@@ -33,7 +31,7 @@ class Curve:
     def __init__(self, figure: Any, line: Line, colour: int, dash: int, axis: str) -> None:
         self._colour = colour_of(colour)
         self.source: Any = models.ColumnDataSource()
-        look = {"line_color": self._colour, "line_width": 1.5, "line_dash": DASHES[dash % len(DASHES)]}
+        look = {"line_color": self._colour, "line_width": 1.5, "line_dash": dash_of(dash)}
         if line.series.holds_from_begin:
             self.line: Any = self._draw(figure, models.Step, mode="after", **at(axis), **look)
         else:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from trainsignal.report import wording
-from trainsignal.report.reading import read_run
+from trainsignal.report.reading import read_found_run
 from trainsignal.report.records import Run
 from trainsignal.report.writer import writer_life
 
@@ -51,7 +51,7 @@ class Follower:
         self,
         path: Path,
         *,
-        read: Callable[[Path], Run] = read_run,
+        read: Callable[[Path], Run] = read_found_run,
         clock: Callable[[], float] = time.time,
         writer_of: Callable[[Path], object] = writer_life,
     ) -> None:
@@ -65,11 +65,6 @@ class Follower:
         self._writer_checked_at = -WRITER_CHECK_S
         self._read_at = 0.0
         self._sight = Sight(None, f"waiting for {path}")
-
-    @property
-    def sight(self) -> Sight:
-        """What the last look found."""
-        return self._sight
 
     def look(self) -> Sight:
         """Return what there is to see now. Of a file that has not changed, only its state is asked.

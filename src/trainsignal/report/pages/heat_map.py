@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ _CHOSEN_COLOUR = "#e8590c"
 
 _NO_SHARE = 1e-12
 """Below any share; what is not there stays transparent."""
+
+
+_BESIDE = "display: grid; grid-template-columns: auto auto; gap: 0 8px; text-align: right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,7 @@ def _over_time(source: Any, steps: Steps, powers: Any, colours: Any, wording: An
         ("share", "@image{share}"),
         ("count", "@image{count}"),
     ]
-    formatters = {"$x": wording, "$y": wording, "@image": wording}
-    figure.add_tools(
-        models.HoverTool(
-            visible=False, attachment="vertical", renderers=[image], tooltips=told, formatters=formatters
-        )
-    )
+    figure.add_tools(_hover(image, told, wording))
     bar = models.ColorBar(
         color_mapper=colours,
         formatter=models.NumeralTickFormatter(format="0.[00] %"),
@@ -119,15 +118,31 @@ def _at_a_step(bars: Any, powers: Any, wording: Any) -> Any:
     )  # fmt: skip
     drawn = figure.hbar(source=bars, y="exponent", right="share", height=0.85, color=_BAR_COLOUR)
     told = [("magnitude", "@exponent{power}"), ("share", "@share{share}"), ("count", "@share{count}")]
-    formatters = {"@exponent": wording, "@share": wording}
-    figure.add_tools(
-        models.HoverTool(
-            visible=False, attachment="vertical", renderers=[drawn], tooltips=told, formatters=formatters
-        )
-    )
+    figure.add_tools(_hover(drawn, told, wording))
     figure.xaxis.ticker = models.BasicTicker(desired_num_ticks=4)
     figure.xaxis.formatter = models.NumeralTickFormatter(format="0.[00] %")
     return figure
+
+
+def _hover(drawn: Any, told: Sequence[tuple[str, str]], wording: Any) -> Any:
+    """Return what tells of the place at the pointer, in a box that looks as the readout of the charts does.
+
+    Args:
+        drawn: what is pointed at.
+        told: what each line is called, and the field that it tells, as Bokeh writes it.
+        wording: puts the fields in words.
+    """
+    lines = "".join(
+        f'<span style="color: var(--soft)">{name}</span><span>{field}</span>' for name, field in told
+    )
+    return models.HoverTool(
+        visible=False,
+        attachment="vertical",
+        show_arrow=False,
+        renderers=[drawn],
+        tooltips=f'<div style="{_BESIDE}">{lines}</div>',
+        formatters={field.partition("{")[0]: wording for _, field in told},
+    )
 
 
 def _figure(name: str, powers: Any, flex: str, **more: Any) -> Any:

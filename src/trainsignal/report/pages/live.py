@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
+import threading
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
@@ -66,7 +66,8 @@ async def _serve(
     path: Path, host: str, port: int, axis: Axis, open_browser: bool, tell: Callable[[str], None]
 ) -> None:
     async with serving(pages_of(path, axis), host, port) as address:
-        tell(f"{address}/ shows {path}; Ctrl-C ends it")
+        told = f"shows {path}" if path.exists() else f"waits for {path}, which is not there yet"
+        tell(f"{address}/ {told}; Ctrl-C ends it")
         if open_browser and not await asyncio.to_thread(open_in_browser, f"{address}/"):
             tell(f"no browser could be opened: open {address}/ yourself")
         await asyncio.Event().wait()
@@ -78,31 +79,37 @@ def pages_of(path: Path, axis: Axis) -> dict[str, PageMaker]:
         follower = Follower(path)
         return {"/": lambda _: FollowedRun(follower, axis)}
     folder = Folder(path)
-    return {
-        "/": lambda _: ListingPage(folder),
-        "/run": functools.partial(_run_of, folder, WeakValueDictionary(), axis),
-    }
+    return {"/": lambda _: ListingPage(folder), "/run": _RunsOf(folder, axis).page_of}
 
 
-def _run_of(
-    folder: Folder,
-    followers: WeakValueDictionary[Path, Follower],
-    axis: Axis,
-    asked: Mapping[str, str],
-) -> LivePage:
-    """Return the page of a run in a folder.
+class _RunsOf:
+    """The pages of a folder's runs. Any thread may ask for one.
 
     Args:
         folder: with archives.
-        followers: those whose pages are being looked at, which share them; others are forgotten.
-        axis: what is drawn against.
-        asked: "name": of an archive, relative to the folder.
+        axis: what is drawn against, at first.
     """
-    name = asked.get("name", "")
-    path = folder.find(name)
-    if path is None:
-        return UnknownRun(name)
-    return FollowedRun(followers.setdefault(path, Follower(path)), axis, above=_ALL_RUNS)
+
+    def __init__(self, folder: Folder, axis: Axis) -> None:
+        self._folder = folder
+        self._axis: Axis = axis
+        self._sharing = threading.Lock()
+        # Those whose pages are being looked at, which share them; others are forgotten.
+        self._followers: WeakValueDictionary[Path, Follower] = WeakValueDictionary()
+
+    def page_of(self, asked: Mapping[str, str]) -> LivePage:
+        """Return the page of a run; searches the folder, which may take long.
+
+        Args:
+            asked: "name": of an archive, relative to the folder.
+        """
+        name = asked.get("name", "")
+        path = self._folder.find(name)
+        if path is None:
+            return UnknownRun(name)
+        with self._sharing:
+            follower = self._followers.setdefault(path, Follower(path))
+        return FollowedRun(follower, self._axis, above=_ALL_RUNS)
 
 
 class FollowedRun:
@@ -120,6 +127,7 @@ class FollowedRun:
         self._above = above
         self._head = markup.element()
         self._page: RunPage | None = None
+        self._run_id: str | None = None
         self._detail: Any = None
 
     def look(self) -> Sight:
@@ -135,14 +143,18 @@ class FollowedRun:
         document.add_root(self._column)
 
     def update(self, seen: Sight) -> None:
-        """Bring the page up to date; what the visitor zoomed into stays as it is."""
+        """Bring the page up to date; what the visitor zoomed into stays as it is.
+
+        Another run in the first one's place is drawn from the beginning.
+        """
         said = as_text(seen.notice)
         notice = "" if said is None else f'<p class="notice" role="status">{escape(said)}</p>'
         self._head.text = f"{self._above}{notice}"
         self._head.visible = bool(self._head.text)
         if seen.run is None:
             return
-        if self._page is not None:
+        is_another, self._run_id = seen.run.about.run_id != self._run_id, seen.run.about.run_id
+        if self._page is not None and not is_another:
             self._page.update([seen.run])
             return
         self._page = RunPage([seen.run], self._axis)

@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from trainsignal.errors import ConfigurationError
@@ -32,6 +32,8 @@ httpserver: Any = _require("tornado.httpserver")
 httputil: Any = _require("tornado.httputil")
 ioloop: Any = _require("tornado.ioloop")
 routing: Any = _require("tornado.routing")
+
+_Seen = TypeVar("_Seen")
 
 LOOK_EVERY_MS = 500
 """How often a page looks whether there is something new."""
@@ -54,7 +56,9 @@ class LivePage(Protocol):
 
 
 PageMaker: TypeAlias = Callable[[Mapping[str, str]], LivePage]
-"""Makes a page from what the address says after its "?"; of a name that is given twice, the last counts."""
+"""Makes a page from what the address says after its "?"; of a name that is given twice, the last counts.
+
+In any thread, since it may take long."""
 
 
 @contextlib.asynccontextmanager
@@ -189,10 +193,15 @@ class _Visitors(bokeh_handlers.Handler):  # type: ignore[misc]  # untyped librar
         self._arriving: dict[str, tuple[LivePage, object]] = {}
 
     async def on_session_created(self, session_context: Any) -> None:
-        """Look, which may take long, before the page is drawn for the first time."""
+        """Make the page and look, which may take long, before it is drawn for the first time."""
         given: Mapping[str, list[bytes]] = session_context.request.arguments
-        page = self._maker({name: os.fsdecode(values[-1]) for name, values in given.items()})
-        self._arriving[session_context.id] = page, await _in_thread(page.look)
+        asked = {name: os.fsdecode(values[-1]) for name, values in given.items()}
+        self._arriving[session_context.id] = await _in_thread(lambda: self._made(asked))
+
+    def _made(self, asked: Mapping[str, str]) -> tuple[LivePage, object]:
+        """Return a page, and what it has to show."""
+        page = self._maker(asked)
+        return page, page.look()
 
     def modify_document(self, doc: Any) -> None:
         """Draw the page."""
@@ -219,5 +228,5 @@ class _Visitors(bokeh_handlers.Handler):  # type: ignore[misc]  # untyped librar
                 session.document.remove_periodic_callback(callback)
 
 
-async def _in_thread(look: Callable[[], object]) -> object:
+async def _in_thread(look: Callable[[], _Seen]) -> _Seen:
     return await asyncio.get_running_loop().run_in_executor(None, look)

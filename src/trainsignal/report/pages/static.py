@@ -14,6 +14,9 @@ from trainsignal.report.pages.toolkit import document, embed, resources
 from trainsignal.report.records import Run
 from trainsignal.report.timeline import Axis
 
+_PAGE_SUFFIXES = frozenset({".html", ".htm"})
+"""What pages are called; anything else names a folder."""
+
 _UNFIT = re.compile(r"[^\w. -]+")
 """What stands in no file name of ours."""
 
@@ -21,22 +24,25 @@ _HEAD_BYTES = 4096
 """In the first so many bytes of a page of ours it says that it is one."""
 
 
-def write_report(runs: Sequence[Run], folder: str | Path, axis: Axis) -> Path:
+def write_report(runs: Sequence[Run], place: str | Path, axis: Axis) -> Path:
     """Write the page of a run, or of several compared, and return where it is.
 
-    It is "<name of the run>.html", or "comparison.html". An earlier report of that name is replaced; a file
-    that is none is kept under a numbered name.
+    In a folder it is "<name of the run>.html", or "comparison.html". An earlier report of that name is
+    replaced; a file that is none is kept under a numbered name.
 
     Args:
         runs: at least one.
-        folder: made where it is missing.
+        place: of the page, if it ends in .html or .htm and is no folder; else a folder. Folders are made
+            where they are missing.
         axis: what is drawn against, at first.
 
     Raises:
         ArchiveError: the page cannot be written.
     """
-    name = runs[0].name if len(runs) == 1 else "comparison"
-    target = expand(folder) / f"{_UNFIT.sub('-', name)}.html"
+    target = expand(place)
+    if target.suffix.lower() not in _PAGE_SUFFIXES or target.is_dir():
+        name = runs[0].name if len(runs) == 1 else "comparison"
+        target /= f"{_UNFIT.sub('-', name)}.html"
     text = page_of(runs, axis)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
