@@ -6,7 +6,7 @@ that the user gave. A real neon model satisfies them as it is. This module impor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -127,6 +127,37 @@ class PlacesValues(Protocol):
 
     def placed(self, value: Any) -> Any:
         """Return arrays, tensors and what else has a `to(device)` on the model's device."""
+        ...
+
+
+@runtime_checkable
+class KnowsOwnSamples(Protocol):
+    """The model's framework gives each rank a part of a data set, filled up to a common length."""
+
+    def own_samples(self, dataset: Any) -> int | None:
+        """Return how many samples that `dataset` yields are its own on this rank, the first; None: all."""
+        ...
+
+
+@runtime_checkable
+class MergesMetrics(Protocol):
+    """The model's framework has metrics that gather states, which several ranks' can be merged of."""
+
+    def metric_states(self, metric: Any) -> dict[str, Array]:
+        """Return what a metric has gathered, by name.
+
+        Raises:
+            ConfigurationError: it holds something else than arrays.
+        """
+        ...
+
+    def set_metric_states(self, metric: Any, states: Sequence[Mapping[str, Array]]) -> None:
+        """Have a metric hold what several have gathered; it does not synchronise by itself any more.
+
+        Args:
+            metric: it has gathered a part of it, or nothing.
+            states: of one rank or several, as `metric_states` gave them.
+        """
         ...
 
 

@@ -59,7 +59,8 @@ def default_callbacks(
     if serialize and save_path is None:
         raise ConfigurationError(f"serialize={serialize!r} without save_path: pass the file to save to")
     if eval_freq is not None:
-        check_evaluable(model, eval_set, "eval_set")
+        # Whether it may be empty is known when the run begins.
+        check_evaluable(model, eval_set, "eval_set", is_part=True)
     else:
         _tell_of_no_evaluation(eval_set, metric)
     callbacks: list[Callback] = []

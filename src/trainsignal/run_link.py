@@ -5,6 +5,7 @@ Knows neither: a callback is an object with a `__dict__`, a run is what `RunLink
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -20,6 +21,11 @@ Boundary: TypeAlias = Literal["minibatch", "epoch"]
 
 class SharedEvaluations(Protocol):
     """What a callback may ask of the evaluations of its run: see `trainsignal.evaluation.Evaluations`."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this process alone has the data sets, so that none of them may be empty."""
+        ...
 
     def register(self, callback: Any, request: Any) -> None:
         """Evaluate `request` for the callback along with others."""
@@ -60,6 +66,7 @@ class RunLink(Protocol):
         minibatches_per_epoch: minibatches of the current epoch; None where unknown.
         minibatches_complete: minibatches done before the current epoch.
         is_in_epoch: whether an epoch has begun and not ended.
+        rank: 0-based number of this process among those that train together; 0 where it is alone.
         resumed_from: absolute path of the checkpoint that the run goes on from, or None.
         is_forced: whether a signal ended the run at once, amid anything, so that its state may not be whole.
         is_being_restored: whether a resumed run is not yet as its checkpoint says, and is not to be saved.
@@ -69,6 +76,7 @@ class RunLink(Protocol):
     epoch: int
     minibatches_per_epoch: int | None
     minibatches_complete: int
+    rank: int
     resumed_from: Path | None
     is_forced: bool
     is_being_restored: bool
@@ -131,6 +139,14 @@ class RunLink(Protocol):
         """
         ...
 
+    def share_costs(self, window: Callable[[], deque[float]]) -> None:
+        """Have the last costs that a smoothing goes on with become the means over the ranks at epochs' ends.
+
+        Args:
+            window: returns them, with a `maxlen`; of a process that trains alone it stays as it is.
+        """
+        ...
+
     def report(self, problem: str) -> None:
         """Tell the user of a problem at once, and again when the run ends."""
         ...
@@ -170,6 +186,12 @@ def run_of(callback: object) -> RunLink:
             f"{type(callback).__name__} takes part in no run now: add it to a Callbacks object and train"
         )
     return run
+
+
+def is_first_rank(callback: object) -> bool:
+    """Return whether the callback is on the first rank of its run, which tells the user what all know."""
+    run = joined_run(callback)
+    return run is None or run.rank == 0
 
 
 def join(callback: object, run: RunLink | None) -> None:

@@ -11,6 +11,7 @@ from trainsignal.errors import DataError
 from trainsignal.evaluation import (
     check_evaluation_set,
     check_is_dataset,
+    check_not_empty,
     from_first_sample,
     minibatches,
 )
@@ -103,7 +104,6 @@ def test_data_set_that_yields_nothing_is_refused() -> None:
     (3, "eval_set=3: expected a data set"),
     ([], "list does not tell its size; give it an attribute `ndata`"),
     (iter(()), "tuple_iterator does not tell its size"),
-    (Batches(0), "Batches is empty"),
 ])  # fmt: skip
 def test_what_cannot_be_evaluated_on_is_refused(data_set: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
@@ -148,11 +148,22 @@ def test_what_is_iterated_anew_each_time_may_be_a_data_set(dataset: Any) -> None
     (3, "eval_set=3: expected a data set"),
     (iter([1]), "eval_set: a list_iterator can be iterated only once"),
     ((number for number in [1]), "eval_set: a generator can be iterated only once"),
-    (Batches(0), "eval_set: Batches is empty"),
-], ids=["none", "number", "iterator", "generator", "empty"])  # fmt: skip
+], ids=["none", "number", "iterator", "generator"])  # fmt: skip
 def test_what_is_none_or_can_be_iterated_once_only_is_no_data_set(dataset: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         check_is_dataset(dataset, "eval_set")
+
+
+def test_set_that_tells_that_it_is_empty_is_refused_where_it_is_no_part_of_one() -> None:
+    with pytest.raises(DataError, match="eval_set: Batches is empty; evaluating needs at least one sample"):
+        check_not_empty(Batches(0), "eval_set")
+    check_not_empty(Batches(1, [1]), "eval_set")
+    check_not_empty([], "eval_set")  # it does not tell
+
+
+def test_part_of_a_set_may_be_empty() -> None:
+    for part in (Batches(0), Batches(0, [1]), Batches(3)):
+        assert not list(minibatches(lambda x: x, part, may_be_empty=True))
 
 
 def test_iterator_that_tells_its_size_begins_anew_by_itself() -> None:

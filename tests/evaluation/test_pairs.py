@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -275,3 +275,86 @@ def test_loss_of_a_model_that_was_told_none_is_refused() -> None:
         check_pair_model(PairModel(), needs_loss=True)
     check_pair_model(PairModel(), needs_loss=False)
     check_pair_model(PairModelWithLoss(), needs_loss=True)
+
+
+# -- samples that are not a rank's own -----------------------------------------------------------------
+
+
+class Echo(PairModel):
+    """A model that gives what it is given."""
+
+    def predict(self, inputs: Any) -> Any:
+        return inputs
+
+
+class Named(NamedTuple):
+    """Outputs by name."""
+
+    logits: Any
+    loss: Any
+
+
+class Outputs(dict[str, Any]):
+    """Outputs of a class of their own, as those of Hugging Face's models."""
+
+    kept = "an attribute"
+
+
+def first_of_three(value: Any) -> Any:
+    """Return what is left of `value`, of three samples, where two are the rank's own."""
+
+    (minibatch,) = pair_minibatches(Echo(), [(value, np.arange(3))], own=2)
+    assert (minibatch.samples, minibatch.columns, minibatch.steps) == (2, slice(0, 2), 1)
+    assert minibatch.targets.tolist() == [0, 1]
+    return minibatch.outputs
+
+
+THREE = np.arange(6).reshape(3, 2)
+TWO = [[0, 1], [2, 3]]
+
+
+def plain(value: Any) -> Any:
+    """Return arrays as lists, in whatever they are."""
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(*map(plain, value)) if isinstance(value, Named) else type(value)(map(plain, value))
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+@pytest.mark.parametrize("value, left", [
+    (THREE, TWO),
+    ([THREE, THREE], [TWO, TWO]),
+    ((THREE, (THREE, np.float32(7))), (TWO, (TWO, 7))),
+    ({"a": THREE, "b": {"c": [THREE]}}, {"a": TWO, "b": {"c": [TWO]}}),
+    ([{"a": THREE}], [{"a": TWO}]),
+    (Named(THREE, np.float32(7)), Named(TWO, 7)),
+    ([1, 2, 3], [1, 2]),
+    ([np.float32(1), np.float32(2), np.float32(3)], [1, 2]),
+    (["a", "b", "c"], ["a", "b"]),
+    ([1, 2], [1, 2]),
+    (np.zeros(4), [0] * 4),
+    (7, 7),
+    (np.float32(7), 7),
+], ids=[
+    "array", "list", "nested tuple", "nested dict", "list of dicts", "named tuple", "numbers",
+    "NumPy's numbers", "texts", "of another length", "array of another length", "number", "0-d",
+])  # fmt: skip
+def test_what_a_rank_does_not_own_is_cut_off(value: Any, left: Any) -> None:
+    got = first_of_three(value)
+    assert type(got) is type(value)
+    assert plain(got) == left
+
+
+def test_outputs_of_a_class_of_their_own_are_cut_and_not_changed() -> None:
+    outputs = Outputs(logits=THREE)
+    got = first_of_three(outputs)
+    assert isinstance(got, Outputs)
+    assert (got["logits"].tolist(), got.kept) == (TWO, "an attribute")
+    assert len(outputs["logits"]) == 3
+
+
+def test_whole_minibatches_are_not_cut_nor_copied() -> None:
+    minibatches = list(pair_minibatches(Echo(), [(THREE, THREE)] * 3, own=6))
+    assert [one.samples for one in minibatches] == [3, 3]
+    assert minibatches[0].outputs is THREE

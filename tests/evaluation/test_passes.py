@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from tests.support.evaluating import Absolute, Batches, Mean, Overwriting, Raising, Scaling, Tensor
+from tests.support.pairs import PairModel
 from tests.support.runs import FakeClock, tiny_model
 from trainsignal.errors import DataError
 from trainsignal.evaluation import CostTally, LabelTally, MetricTally, Request, evaluate, host_array, passes
+from trainsignal.evaluation.pairs import PairCostTally
+from trainsignal.evaluation.passes import tally_kind
 from trainsignal.models.numpy_net import ArrayIterator
 
 
@@ -146,6 +149,14 @@ def test_requests_are_the_same_for_the_same_objects() -> None:
     assert not request.is_same(Request(Batches(1, [1]), MetricTally, metric))
     assert not request.is_same(Request(data, LabelTally, metric))
     assert not request.is_same(Request(data, MetricTally, Mean()))
+
+
+@pytest.mark.parametrize("model, kind, expected", [
+    (Scaling(), CostTally, CostTally), (PairModel(), CostTally, PairCostTally),
+    (PairModel(), LabelTally, LabelTally),
+])  # fmt: skip
+def test_what_computes_a_request_depends_on_the_model(model: Any, kind: Any, expected: Any) -> None:
+    assert tally_kind(model, Request([], kind, None)) is expected
 
 
 class Together(Mean):

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.evaluating import Batches, Mean, Raising, Scaling
-from tests.support.pairs import Gathering, PairModel, PairModelWithLoss, batch, mean_output
+from tests.support.pairs import Gathering, PairModelWithLoss, batch, mean_output
 from tests.support.runs import hand_loop, quiet
 from trainsignal import Callback, Callbacks, LossCallback, MetricCallback, TrainCostCallback, keys
-from trainsignal.errors import DataError, MissingAbilityError
-from trainsignal.evaluation import check_evaluable
+from trainsignal.errors import DataError
 from trainsignal.frequency import Frequency, fires
 from trainsignal.shared_data import SharedData
 
@@ -567,29 +566,6 @@ def test_values_are_those_of_each_alone_in_any_order_and_no_pass_is_made_in_vain
                 series = made.callback_data[f"cost/L{number}" if kind == "loss" else f"metrics/M{number}"]
                 assert series[epoch // int(frequency)] == scale * means[which]  # type: ignore[arg-type]
     assert [one.passes for one in sets] == passes
-
-
-# -- what a model can be evaluated on ------------------------------------------------------------------
-
-
-def test_model_of_a_framework_needs_no_size_of_the_set() -> None:
-    check_evaluable(PairModelWithLoss(), [batch(1.0)], "eval_set", needs_loss=True)
-    check_evaluable(PairModel(), [batch(1.0)], "eval_set")
-    with pytest.raises(MissingAbilityError, match="which was not given"):
-        check_evaluable(PairModel(), [batch(1.0)], "eval_set", needs_loss=True)
-
-
-def test_model_with_neons_layout_needs_the_size_of_the_set() -> None:
-    check_evaluable(Scaling(), valid_set(), "eval_set", needs_loss=True)
-    with pytest.raises(DataError, match="list does not tell its size"):
-        check_evaluable(Scaling(), [1], "eval_set")
-
-
-def test_raw_model_of_a_framework_is_left_to_the_message_that_names_its_wrapper(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("trainsignal.evaluation.shared.wrapper_hint", lambda model: " Wrap it")
-    check_evaluable(object(), [1], "eval_set", needs_loss=True)
 
 
 def test_errors_of_the_set_are_told_before_the_first_epoch() -> None:

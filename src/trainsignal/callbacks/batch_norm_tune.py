@@ -44,7 +44,9 @@ class BatchNormTuneCallback(Callback):
     A model that satisfies `TunesBatchNorm` is shown pairs (inputs, targets) instead, all samples of which
     count. It sets the averages that its framework keeps: in PyTorch those are unbiased variances.
 
-    It changes the model, so add it before the callbacks that evaluate: they then see the tuned model.
+    It changes the model, so add it before the callbacks that evaluate: they then see the tuned model. Of
+    several ranks each tunes its own copy of the model: give all of them the same `tune_set`, or the copies
+    differ.
 
     Unlike this, neon takes the mean of the minibatches' variances times N/(N-1) for N minibatches, counts
     wrapped-around columns, and leaves `rho` at (N-1)/N.
@@ -64,7 +66,7 @@ class BatchNormTuneCallback(Callback):
             epoch_freq: tune every nth epoch, or at the 0-based epochs of a list.
 
         Raises:
-            DataError: no data set, or an empty one.
+            DataError: no data set.
         """
         super().__init__(epoch_freq=epoch_freq)
         check_is_dataset(tune_set, "tune_set")

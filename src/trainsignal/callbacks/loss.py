@@ -17,6 +17,7 @@ from trainsignal.evaluation import (
     check_evaluable,
     check_is_dataset,
     evaluated,
+    is_shared_out,
     register,
 )
 from trainsignal.shared_data import SharedData
@@ -26,7 +27,8 @@ class LossCallback(Callback):
     """Writes the mean cost on an evaluation set, and the seconds of the pass that gave it.
 
     Metrics that are due on the same set share that pass. A second loss with the same label writes to
-    "cost/loss_2", and so on.
+    "cost/loss_2", and so on. Of several ranks each evaluates its own part of the set, and the cost is that of
+    the whole; the seconds are this rank's.
     """
 
     needs = (CanInfer, HasCost)
@@ -49,7 +51,7 @@ class LossCallback(Callback):
             clock: seconds.
 
         Raises:
-            DataError: no data set, or an empty one.
+            DataError: no data set.
             ConfigurationError: a label that is no name.
         """
         super().__init__(epoch_freq=epoch_freq)
@@ -67,10 +69,10 @@ class LossCallback(Callback):
         self._series = EpochSeries(self._names, epoch_freq)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        check_evaluable(model, self.eval_set, "eval_set", needs_loss=True)
+        register(self, self._request())  # first, for other ranks go on with it where the rest fails here
+        check_evaluable(model, self.eval_set, "eval_set", needs_loss=True, is_part=is_shared_out(self))
         self._series = EpochSeries(self._names, self.epoch_freq)
         self._series.create(callback_data, epochs, directions=("min", None))
-        register(self, self._request())
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         cost, elapsed_s = evaluated(self, model, self._request(), epoch)

@@ -9,20 +9,24 @@ from typing import Any
 from trainsignal import keys
 from trainsignal.abilities import CanEvaluate, CanInfer
 from trainsignal.callback import Callback
-from trainsignal.errors import ConfigurationError
 from trainsignal.evaluation import (
     EpochSeries,
     MetricTally,
     Request,
     check_evaluable,
     check_is_dataset,
+    check_mergeable,
     check_metric,
+    check_values,
     directions_of,
     evaluated,
     host_array,
+    is_mean_of_ranks,
+    is_shared_out,
     names_of,
     register,
 )
+from trainsignal.run_link import is_first_rank
 from trainsignal.shared_data import SharedData
 
 _logger = logging.getLogger(__name__)
@@ -33,6 +37,11 @@ class MetricCallback(Callback):
 
     Losses and metrics that are due on the same set share one pass over it. A name that another metric has
     already is numbered: "metrics/Top1Misclass_2".
+
+    Of several ranks each evaluates its own part of the set, and the values are those of the whole: of a
+    function or neon's metric the mean weighted by samples, of torchmetrics' what all ranks have gathered. Of
+    a Keras metric that is no mean itself, as an AUC, they are means of the ranks' values all the same; a log
+    record says so.
     """
 
     needs = (CanEvaluate,)
@@ -51,7 +60,7 @@ class MetricCallback(Callback):
             epoch_freq: evaluate every nth epoch, or at the 0-based epochs of a list.
 
         Raises:
-            DataError: no data set, or an empty one.
+            DataError: no data set.
             ConfigurationError: a metric class instead of an instance, or one without names.
         """
         super().__init__(epoch_freq=epoch_freq)
@@ -64,24 +73,34 @@ class MetricCallback(Callback):
         self._series = EpochSeries(self._names, epoch_freq)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        check_evaluable(model, self.eval_set, "eval_set")
+        if isinstance(model, CanInfer):
+            register(self, self._request())  # first, for other ranks go on with it where the rest fails here
+        is_part = is_shared_out(self)
+        check_evaluable(model, self.eval_set, "eval_set", is_part=is_part)
+        if is_part:
+            check_mergeable(model, self.metric)
+            self._tell_of_mean()
         self._series = EpochSeries(self._names, self.epoch_freq)
         self._series.create(callback_data, epochs, directions_of(self.metric))
-        register(self, self._request())
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         if isinstance(model, CanInfer):
             values = evaluated(self, model, self._request(), epoch)
         else:
             values = host_array(model.eval(self.eval_set, metric=self.metric)).reshape(-1)
-        names = names_of(self.metric)
-        if len(values) != len(names):
-            raise ConfigurationError(
-                f"{type(self.metric).__name__} gave {len(values)} values for its metric_names {names!r}. "
-                "Give it an attribute metric_names, a list with one name a value"
-            )
+        check_values(self.metric, len(values))
         self._series.write(callback_data, epoch, values)
-        _logger.info("%s: %s", ", ".join(names), ", ".join(f"{value:g}" for value in values))
+        if is_first_rank(self):
+            names = ", ".join(names_of(self.metric))
+            _logger.info("%s: %s", names, ", ".join(f"{value:g}" for value in values))
+
+    def _tell_of_mean(self) -> None:
+        if is_mean_of_ranks(self.metric) and is_first_rank(self):
+            _logger.warning(
+                "%s: its value over several ranks is the mean of theirs, weighted by samples, and not that "
+                "of the whole evaluation set",
+                type(self.metric).__name__,
+            )
 
     def _request(self) -> Request:
         return Request(self.eval_set, MetricTally, self.metric)

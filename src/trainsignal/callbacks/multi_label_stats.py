@@ -21,12 +21,14 @@ from trainsignal.evaluation import (
     Request,
     check_evaluation_set,
     check_metric,
+    check_not_empty,
     directions_of,
     evaluated,
     host_array,
+    is_shared_out,
     register,
 )
-from trainsignal.run_link import joined_run
+from trainsignal.run_link import is_first_rank, joined_run
 from trainsignal.shared_data import SharedData
 
 _logger = logging.getLogger(__name__)
@@ -39,8 +41,9 @@ class MultiLabelStatsCallback(Callback):
     Its series are "metrics/per_label/<name>/<label>"; see `trainsignal.keys.label_metric`.
 
     Unlike neon's, the values are those of the whole set and not means over its minibatches, and samples that
-    only fill up the last minibatch do not count. Where the set is too large to be gathered, or the outputs
-    are on a device, they are means over parts of the set, weighted by samples; a log record says so.
+    only fill up the last minibatch do not count. Where the set is too large to be gathered, the outputs are
+    on a device, or several ranks have parts of the set, they are means over parts of the set, weighted by
+    samples; a log record says so. The first rank prints.
     """
 
     needs = (CanInfer,)
@@ -65,7 +68,7 @@ class MultiLabelStatsCallback(Callback):
             stream: where to print; None: standard output.
 
         Raises:
-            DataError: no data set, or an empty one.
+            DataError: no data set, or one that does not tell its size.
             ConfigurationError: labels that are no names, that are there twice, or more than classes; a metric
                 without a value for each label.
         """
@@ -92,10 +95,12 @@ class MultiLabelStatsCallback(Callback):
         self._has_told = False
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
+        register(self, self._request())  # first, for other ranks go on with it where the rest fails here
+        if not is_shared_out(self):
+            check_not_empty(self.eval_set, "eval_set")
         self._series = EpochSeries(self._names, self.epoch_freq)
         self._series.create(callback_data, epochs, directions_of(self.metric) * len(self.labels))
         self._has_told = False
-        register(self, self._request())
 
     def on_epoch_end(self, callback_data: SharedData, model: Any, epoch: int) -> None:
         values: LabelValues = evaluated(self, model, self._request(), epoch)
@@ -103,7 +108,8 @@ class MultiLabelStatsCallback(Callback):
         self._tell_of_parts(values.parts)
         table = values.table[: len(self.labels)]
         self._series.write(callback_data, epoch, table.reshape(-1))
-        self._print(table)
+        if is_first_rank(self):
+            self._print(table)
 
     def _request(self) -> Request:
         return Request(self.eval_set, LabelTally, self.metric)
@@ -123,11 +129,11 @@ class MultiLabelStatsCallback(Callback):
             )
 
     def _tell_of_parts(self, parts: int) -> None:
-        if parts > 1 and not self._has_told:
+        if parts > 1 and not self._has_told and is_first_rank(self):
             self._has_told = True
             _logger.warning(
                 "values of labels are means over %d parts of the evaluation set, not those of the whole: "
-                "it is too large to be gathered, or on a device",
+                "it is too large to be gathered, on a device, or shared out to ranks",
                 parts,
             )
 

@@ -1,4 +1,4 @@
-"""What a metric tells of itself: names of its values, and which of them are better."""
+"""What a metric tells of itself: names of its values, which of them are better, and how it gathers."""
 
 from __future__ import annotations
 
@@ -37,6 +37,42 @@ def names_of(metric: Any) -> list[str]:
     function = metric.func if isinstance(metric, functools.partial) else metric
     name: str = getattr(function, "__name__", type(function).__name__ if callable(function) else "")
     return [name] if name.isidentifier() else []
+
+
+def check_values(metric: Any, values: int) -> None:
+    """Refuse another number of values than the metric has names for.
+
+    Raises:
+        ConfigurationError: `values`, how many it gave, is such a number.
+    """
+    names = names_of(metric)
+    if values != len(names):
+        raise ConfigurationError(
+            f"{type(metric).__name__} gave {values} values for its metric_names {names!r}. "
+            "Give it an attribute metric_names, a list with one name a value"
+        )
+
+
+def gathers_states(metric: Any) -> bool:
+    """Return whether a metric gathers by itself, with `update` and `compute`, as those of torchmetrics."""
+    return hasattr(metric, "update") and hasattr(metric, "compute")
+
+
+def keeps_variables(metric: Any) -> bool:
+    """Return whether a metric gathers by itself, with `update_state` and `result`, as those of Keras."""
+    return hasattr(metric, "update_state") and hasattr(metric, "result")
+
+
+def is_mean_of_ranks(metric: Any) -> bool:
+    """Return whether the mean of the ranks' values, weighted by samples, is not the value of all samples.
+
+    So it is of a Keras metric that is no mean over samples itself, an AUC say; of torchmetrics' states are
+    gathered, and all else is a mean over minibatches in a single process too.
+    """
+    if gathers_states(metric) or not keeps_variables(metric):
+        return False
+    home = next(kind for kind in type(metric).__mro__ if "result" in vars(kind))
+    return not (home.__name__ == "Mean" and home.__module__.partition(".")[0] == "keras")
 
 
 def directions_of(metric: Any) -> list[str | None]:

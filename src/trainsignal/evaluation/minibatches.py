@@ -54,14 +54,14 @@ class Minibatch:
 
 
 def check_is_dataset(dataset: Any, name: str) -> None:
-    """Refuse what yields no minibatches, or yields them once only.
+    """Refuse what yields no minibatches, or yields them once only; `check_not_empty` asks for samples.
 
     Args:
         dataset: what was given.
         name: of the argument, for the message.
 
     Raises:
-        DataError: it is such a thing, or tells that it is empty.
+        DataError: it is such a thing.
     """
     if dataset is None or not hasattr(dataset, "__iter__"):
         raise DataError(f"{name}={dataset!r}: expected a data set that yields (inputs, targets) minibatches")
@@ -70,8 +70,6 @@ def check_is_dataset(dataset: Any, name: str) -> None:
             f"{name}: a {type(dataset).__name__} can be iterated only once, and is evaluated at many epochs: "
             "pass a list, a loader or another object that is iterated anew each time"
         )
-    if hasattr(dataset, "ndata"):
-        check_evaluation_set(dataset, name)
 
 
 def check_evaluation_set(dataset: Any, name: str) -> None:
@@ -82,15 +80,27 @@ def check_evaluation_set(dataset: Any, name: str) -> None:
         name: of the argument, for the message.
 
     Raises:
-        DataError: it yields no minibatches, does not tell its size, or is empty.
+        DataError: it yields no minibatches, or does not tell its size.
     """
-    kind = type(dataset).__name__
     if dataset is None or not hasattr(dataset, "__iter__"):
         raise DataError(f"{name}={dataset!r}: expected a data set that yields (inputs, targets) minibatches")
     if not hasattr(dataset, "ndata"):
+        kind = type(dataset).__name__
         raise DataError(f"{name}: {kind} does not tell its size; give it an attribute `ndata` (samples)")
-    if dataset.ndata < 1:
-        raise DataError(f"{name}: {kind} is empty; evaluating needs at least one sample")
+
+
+def check_not_empty(dataset: Any, name: str) -> None:
+    """Refuse a data set that tells that it has no samples.
+
+    Args:
+        dataset: what was given.
+        name: of the argument, for the message.
+
+    Raises:
+        DataError: its `ndata` is less than 1.
+    """
+    if getattr(dataset, "ndata", 1) < 1:
+        raise DataError(f"{name}: {type(dataset).__name__} is empty; evaluating needs at least one sample")
 
 
 @contextlib.contextmanager
@@ -113,7 +123,7 @@ def from_first_sample(dataset: Any) -> Generator[None]:
 
 
 def minibatches(
-    infer: Callable[[Any], Any], dataset: Any, batch_size: int | None = None
+    infer: Callable[[Any], Any], dataset: Any, batch_size: int | None = None, *, may_be_empty: bool = False
 ) -> Iterator[Minibatch]:
     """Yield outputs and targets of a data set, minibatch for minibatch, until each sample was seen.
 
@@ -123,9 +133,11 @@ def minibatches(
             how many columns one step has; without one, the argument is; without either, all columns are
             one step.
         batch_size: that of the model, as neon's `model.be.bsz`; None where it has none.
+        may_be_empty: whether it is one rank's part of a set, of which others have samples.
 
     Raises:
-        DataError: the data set yields no minibatch, or one whose columns are not whole steps.
+        DataError: the data set yields no minibatch and may not be empty, or yields one whose columns are not
+            whole steps.
     """
     nominal: int | None = getattr(dataset, "batch_size", batch_size)
     seen = 0
@@ -136,7 +148,7 @@ def minibatches(
         minibatch = _counted(outputs, targets, nominal, dataset.ndata - seen)
         seen += minibatch.samples
         yield minibatch
-    if not seen:
+    if not (seen or may_be_empty):
         raise DataError(f"{type(dataset).__name__} yielded no minibatch to evaluate on")
 
 

@@ -7,12 +7,12 @@ their device until the end of the pass.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, cast
 
 import numpy as np
 
-from trainsignal.abilities import Array, EvaluatesPairs, HasLoss, PlacesValues, to_float
+from trainsignal.abilities import Array, EvaluatesPairs, HasLoss, to_float
 from trainsignal.errors import CostError, DataError, MissingAbilityError
 from trainsignal.evaluation.contents import is_nested
 from trainsignal.evaluation.minibatches import Minibatch
@@ -35,24 +35,34 @@ def pairs(dataset: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         yield inputs, targets
 
 
-def pair_minibatches(model: EvaluatesPairs, dataset: Iterable[Any]) -> Iterator[Minibatch]:
+def pair_minibatches(
+    model: EvaluatesPairs, dataset: Iterable[Any], *, own: int | None = None, may_be_empty: bool = False
+) -> Iterator[Minibatch]:
     """Yield outputs and targets of a data set, minibatch for minibatch.
 
     Args:
         model: in evaluation mode.
         dataset: yields pairs (inputs, targets).
+        own: so many samples count, the first ones; None: all. The model is shown the others too, for one that
+            is spread over ranks computes with all of them.
+        may_be_empty: whether it is one rank's part of a set, of which others have samples.
 
     Raises:
-        DataError: it yields something else, or nothing.
+        DataError: it yields something else, or nothing and may not be empty.
     """
-    is_empty = True
+    seen = 0
     for inputs, targets in pairs(dataset):
         samples = _samples(targets)
         if not samples:  # a mean over nothing is NaN
             continue
-        is_empty = False
-        yield Minibatch(model.predict(inputs), targets, slice(0, samples), samples, 1)
-    if is_empty:
+        outputs = model.predict(inputs)
+        counted = samples if own is None else min(samples, own - seen)
+        if counted < samples:
+            outputs, targets = (_first(value, counted, samples) for value in (outputs, targets))
+        if counted > 0:
+            seen += counted
+            yield Minibatch(outputs, targets, slice(0, counted), counted, 1)
+    if not (seen or may_be_empty):
         raise DataError(
             f"{type(dataset).__name__} yielded no minibatch to evaluate on: it is empty, or can be iterated "
             "only once"
@@ -69,7 +79,13 @@ class PairCostTally:
         self._loss = model.loss
         self._clock = clock
         self._began = clock()
+        self._elapsed_s = 0.0
         self._losses: list[tuple[Any, int]] = []  # not added up there: in half precision a sum ends at 65504
+
+    @staticmethod
+    def width(subject: Any) -> int:
+        """Return 2: loss and samples."""
+        return 2
 
     def add(self, minibatch: Minibatch) -> None:
         """Take the loss of a minibatch.
@@ -86,8 +102,8 @@ class PairCostTally:
             )
         self._losses.append((loss, minibatch.samples))
 
-    def value(self) -> tuple[float, float]:
-        """Return the mean loss, and seconds.
+    def sums(self) -> Array:
+        """Return the loss of all samples and their number; the pass ends here.
 
         Raises:
             CostError: the loss is no number.
@@ -96,57 +112,20 @@ class PairCostTally:
             total = sum(to_float(loss) * samples for loss, samples in self._losses)
         except TypeError as error:
             raise CostError(f"the loss of a minibatch is no number: {error}") from error
-        return total / sum(samples for _, samples in self._losses), self._clock() - self._began
+        self._elapsed_s = self._clock() - self._began
+        return np.array([total, sum(samples for _, samples in self._losses)], np.float64)
 
+    def value_of(self, sums: Array) -> tuple[float, float]:
+        """Return the mean loss, and the seconds of this pass."""
+        return float(sums[0]) / float(sums[1]), self._elapsed_s
 
-class PairMetricTally:
-    """The values of a metric over a data set.
+    def value(self) -> tuple[float, float]:
+        """Return the mean loss, and seconds.
 
-    A metric that gathers by itself, with `update`, `compute` and `reset` (torchmetrics) or `update_state`,
-    `result` and `reset_state` (Keras), is asked at the end; of a function, the mean over the samples counts.
-    """
-
-    takes_many = False
-
-    def __init__(self, model: EvaluatesPairs, metric: Any) -> None:
-        """Begin; an object that gathers is copied, or else reset before and after."""
-        self._to_host = model.to_host
-        self._placed: Callable[[Any], Any] = model.placed if isinstance(model, PlacesValues) else _as_it_is
-        self._metric = metric
-        self._values: list[tuple[Any, int]] = []
-        self._is_copy = hasattr(metric, "update") and hasattr(metric, "compute")
-        self._is_keras = hasattr(metric, "update_state") and hasattr(metric, "result")
-        if self._is_copy:
-            self._metric = self._placed(copy.deepcopy(metric))
-            self._metric.reset()
-        elif self._is_keras:
-            metric.reset_state()
-
-    def add(self, minibatch: Minibatch) -> None:
-        """Add the samples of a minibatch."""
-        outputs, targets = minibatch.outputs, self._placed(minibatch.targets)
-        if self._is_copy:
-            self._metric.update(outputs, targets)
-        elif self._is_keras:
-            self._metric.update_state(targets, outputs)
-        else:
-            self._values.append((self._metric(outputs, targets), minibatch.samples))
-
-    def value(self) -> Array:
-        """Return (values,) float32."""
-        if self._is_copy:
-            return self._numbers(self._metric.compute()).astype(np.float32)
-        if self._is_keras:
-            values = self._numbers(self._metric.result())
-            self._metric.reset_state()
-            return values.astype(np.float32)
-        total: Any = sum(self._numbers(value) * samples for value, samples in self._values)
-        return np.asarray(total / sum(samples for _, samples in self._values), np.float32)
-
-    def _numbers(self, value: Any) -> Array:
-        """Return (values,) float64 of a number, an array or a dict of them."""
-        parts = list(cast("Mapping[str, Any]", value).values()) if isinstance(value, Mapping) else [value]
-        return np.concatenate([np.asarray(self._to_host(part), np.float64).reshape(-1) for part in parts])
+        Raises:
+            CostError: the loss is no number.
+        """
+        return self.value_of(self.sums())
 
 
 def check_pair_model(model: EvaluatesPairs, *, needs_loss: bool) -> None:
@@ -191,5 +170,23 @@ def _no_samples(what: str) -> DataError:
     )
 
 
-def _as_it_is(value: Any) -> Any:
+def _first(value: Any, counted: int, samples: int) -> Any:
+    """Return the first samples of arrays, alone or in lists, tuples and dicts.
+
+    Args:
+        value: outputs or targets; what has another length than `samples` is left alone.
+        counted: how many to return.
+        samples: how many there are.
+    """
+    if isinstance(value, MutableMapping):
+        mapping = copy.copy(cast("MutableMapping[str, Any]", value))  # outputs may have a class of their own
+        for name in mapping:
+            mapping[name] = _first(mapping[name], counted, samples)
+        return mapping
+    if is_nested(value) and any(isinstance(one, Mapping) or getattr(one, "shape", ()) for one in value):
+        kind = cast("Any", type(value))
+        parts = [_first(one, counted, samples) for one in value]
+        return kind(*parts) if hasattr(kind, "_fields") else kind(parts)  # _fields: a named tuple
+    if getattr(value, "shape", (1,)) and hasattr(value, "__len__") and len(value) == samples:
+        return value[:counted]
     return value

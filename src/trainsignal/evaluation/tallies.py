@@ -1,39 +1,23 @@
 """What is computed in one pass: a mean cost, the values of a metric, those of each label.
 
-A tally is made when a pass begins, is given each minibatch, and is asked for its value at the end.
+For models with neon's layout; see `pairs` and `pair_metrics` for those of frameworks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
 from trainsignal.abilities import Array
 from trainsignal.evaluation.contents import host_array, is_nested
+from trainsignal.evaluation.metrics import names_of
 from trainsignal.evaluation.minibatches import Minibatch, cut, is_on_host, joined
 
 MOST_GATHERED_BYTES: Final = 2**28
 """A metric is called on at most so much of a set's outputs and targets at once."""
-
-
-class Tally(Protocol):
-    """Computes one thing in one pass."""
-
-    @property
-    def takes_many(self) -> bool:
-        """Whether it may be given several minibatches as one; it then changes nothing in them."""
-        ...
-
-    def add(self, minibatch: Minibatch) -> None:
-        """Count the samples of a minibatch."""
-        ...
-
-    def value(self) -> Any:
-        """Return the result, once all minibatches were added."""
-        ...
 
 
 class CostTally:
@@ -55,8 +39,14 @@ class CostTally:
         self._cost = model.cost
         self._clock = clock
         self._began = clock()
+        self._elapsed_s = 0.0
         self._total = 0.0
         self._samples = 0
+
+    @staticmethod
+    def width(subject: Any) -> int:
+        """Return 2: cost and samples."""
+        return 2
 
     def add(self, minibatch: Minibatch) -> None:
         """Add the costs of the samples."""
@@ -65,9 +55,18 @@ class CostTally:
         self._total += float(costs.sum(dtype=np.float64)) / minibatch.steps
         self._samples += minibatch.samples
 
+    def sums(self) -> Array:
+        """Return the cost of all samples and their number; the pass ends here."""
+        self._elapsed_s = self._clock() - self._began
+        return np.array([self._total, self._samples], np.float64)
+
+    def value_of(self, sums: Array) -> tuple[float, float]:
+        """Return the mean cost, and the seconds of this pass."""
+        return float(sums[0]) / float(sums[1]), self._elapsed_s
+
     def value(self) -> tuple[float, float]:
         """Return the mean cost, and seconds."""
-        return self._total / self._samples, self._clock() - self._began
+        return self.value_of(self.sums())
 
 
 class MetricTally:
@@ -82,6 +81,11 @@ class MetricTally:
         self._sums: Any = 0.0
         self._columns = 0
 
+    @staticmethod
+    def width(subject: Any) -> int:
+        """Return how many values the metric has a name for, and one for the weight."""
+        return len(names_of(subject)) + 1
+
     def add(self, minibatch: Minibatch) -> None:
         """Add the values of a minibatch, weighted by its samples."""
         values = self._metric(minibatch.outputs, minibatch.targets, calcrange=minibatch.columns)
@@ -89,9 +93,18 @@ class MetricTally:
         self._sums = self._sums + weight * np.asarray(host_array(values), np.float64).reshape(-1)
         self._columns += weight
 
+    def sums(self) -> Array:
+        """Return the weighted values, and the weight."""
+        values = self._sums if self._columns else np.zeros(self.width(self._metric) - 1)
+        return np.append(values, self._columns)
+
+    def value_of(self, sums: Array) -> Array:
+        """Return (values,) float32."""
+        return np.asarray(sums[:-1] / sums[-1], np.float32)
+
     def value(self) -> Array:
         """Return (values,) float32."""
-        return np.asarray(self._sums / self._columns, np.float32)
+        return self.value_of(self.sums())
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +140,11 @@ class LabelTally:
         self._columns = 0
         self._parts = 0
 
+    @staticmethod
+    def width(subject: Any) -> int:
+        """Return the numbers in what the metric has in `outputs`, and two for the parts and the weight."""
+        return _table(subject).size + 2
+
     def add(self, minibatch: Minibatch) -> None:
         """Gather the samples of a minibatch."""
         columns = minibatch.samples * minibatch.steps
@@ -142,11 +160,21 @@ class LabelTally:
         self._gathered_bytes += size_bytes
         self._gathered_columns += columns
 
-    def value(self) -> LabelValues:
-        """Return the values of each label."""
+    def sums(self) -> Array:
+        """Return the weighted table row by row, in how many parts the set was seen, and the weight."""
         if self._gathered:
             self._call_on_gathered()
-        return LabelValues(np.asarray(self._sums / self._columns, np.float32), self._parts)
+        table = self._sums if self._parts else np.zeros(_table(self._metric).shape)
+        return np.append(table, [self._parts, self._columns])
+
+    def value_of(self, sums: Array) -> LabelValues:
+        """Return the values of each label; of several ranks, each saw a part of the set or more."""
+        table = (sums[:-2] / sums[-1]).reshape(_table(self._metric).shape)
+        return LabelValues(np.asarray(table, np.float32), 0 if np.isnan(sums[-2]) else int(sums[-2]))
+
+    def value(self) -> LabelValues:
+        """Return the values of each label."""
+        return self.value_of(self.sums())
 
     def _call_on_gathered(self) -> None:
         self._call(joined(self._gathered), self._gathered_columns)
@@ -155,9 +183,14 @@ class LabelTally:
     def _call(self, both: list[Any], columns: int) -> None:
         """Call the metric on outputs and targets, and add what it left, weighted by so many columns."""
         self._metric(*both)
-        self._sums = self._sums + columns * np.asarray(host_array(self._metric.outputs), np.float64)
+        self._sums = self._sums + columns * np.asarray(_table(self._metric), np.float64)
         self._columns += columns
         self._parts += 1
+
+
+def _table(metric: Any) -> Array:
+    """Return (labels, values), what the metric left last; zeros of that shape at first."""
+    return host_array(metric.outputs)
 
 
 def _size_bytes(value: Any) -> int:

@@ -20,7 +20,9 @@ from trainsignal.models.torch.framework import torch
 from trainsignal.models.torch.guided_backprop import GuidedBackprop
 from trainsignal.models.torch.layers import TorchLayers
 from trainsignal.models.torch.loading import load
+from trainsignal.models.torch.metric_states import set_states, states_of_metric
 from trainsignal.models.torch.optimizer import JointOptimizer
+from trainsignal.models.torch.shards import own_samples
 from trainsignal.models.torch.state import states_of
 from trainsignal.models.torch.tensors import device_of, host_values, moved
 from trainsignal.models.torch.training_mode import in_mode
@@ -54,7 +56,8 @@ class TorchModel(PredictingModel):
         """Store the parts of a training.
 
         Args:
-            module: a `torch.nn.Module`; it is called with the inputs of a minibatch as its one argument.
+            module: a `torch.nn.Module`; it is called with the inputs of a minibatch as its one argument. Of
+                a `DistributedDataParallel`, the module inside is meant.
             loss: `loss(outputs, targets)` gives the mean over the samples. Several, as a list: the module
                 returns as many outputs, the data set yields as many targets, and the loss is the sum. A loop
                 that calls `model.loss(outputs, targets)` then has each part in `model.cost.costs`, as
@@ -72,6 +75,8 @@ class TorchModel(PredictingModel):
             raise ConfigurationError(
                 f"TorchModel wraps a torch.nn.Module, not {type(module).__name__}.{hint_for(module)}"
             )
+        if isinstance(module, torch.nn.parallel.DistributedDataParallel):
+            module = module.module  # which talks to no other rank when it evaluates, and has names of its own
         self.module: Any = module
         self._are_given = optimizer is not None or scheduler is not None
         for one in _members(optimizer):
@@ -134,6 +139,22 @@ class TorchModel(PredictingModel):
     def to_host(self, value: Any) -> Array:
         """Return a tensor as an array; numbers of bfloat16 and float8 as float32."""
         return host_values(value) if isinstance(value, torch.Tensor) else np.asarray(value)
+
+    def own_samples(self, dataset: Any) -> int | None:
+        """Return how many samples of a loader on this rank no other rank has, the first ones; None: all."""
+        return own_samples(dataset)
+
+    def metric_states(self, metric: Any) -> dict[str, Array]:
+        """Return what a metric of torchmetrics, or a collection of them, has gathered, by name.
+
+        Raises:
+            ConfigurationError: it holds something else than tensors.
+        """
+        return states_of_metric(metric)
+
+    def set_metric_states(self, metric: Any, states: Sequence[Mapping[str, Array]]) -> None:
+        """Have a metric of torchmetrics hold what several have gathered, and not synchronise by itself."""
+        set_states(metric, states, self.placed)
 
     def serialize(self, *, keep_states: bool = True) -> dict[str, Any]:
         """Return the state dicts of module, optimizers and schedulers, with array copies for tensors.
