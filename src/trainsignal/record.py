@@ -81,11 +81,11 @@ class RunRecord:
         names = [type(callback).__name__ for callback in callbacks]
         if names:
             config[keys.CALLBACKS] = names
-        script = _script()
+        script = script_name()
         if script is not None:
             config[keys.SCRIPT] = _storable(script)
         config[keys.HOST] = platform.node()
-        config[keys.VERSION] = _version()
+        config[keys.VERSION] = package_version()
         self._add(keys.STARTED_AT, np.float64(self._began_at))
 
     def resume(self, epochs: int, minibatches: int, minibatches_done: int) -> None:
@@ -220,13 +220,13 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
 
 
-def _script() -> str | None:
+def script_name() -> str | None:
     """Return the file name of the program; None in an interactive session, and where there is no file."""
     name = Path(sys.argv[0]).name if sys.argv else ""
     return None if hasattr(sys, "ps1") or name in ("", "-c") else name
 
 
-def _version() -> str:
+def package_version() -> str:
     """Return the version of the package that runs, which may be another than the installed one."""
     version: str = sys.modules[__name__.partition(".")[0]].__version__
     return version

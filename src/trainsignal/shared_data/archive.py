@@ -41,6 +41,7 @@ class Archive:
         self._lock: ArchiveLock | None = None
         self._may_hold_another = True
         self._is_held = False
+        self._only_reads = False
         self._next_due_s = float("-inf")
 
     @property
@@ -53,6 +54,10 @@ class Archive:
         """Whether the path is claimed and the last attempt to publish is long enough ago."""
         return self.is_claimed and self._clock() >= self._next_due_s
 
+    def only_read(self) -> None:
+        """Neither claim nor publish from now on."""
+        self._only_reads = True
+
     def hold(self) -> None:
         """Publish nothing until `go_on`: the file at the path is to be continued, and is not read yet."""
         self._is_held = True
@@ -63,7 +68,7 @@ class Archive:
 
     def claim(self) -> None:
         """Take the lock and remove what a killed run left half-written; see `SharedData.claim`."""
-        if self._lock is not None or not self._is_ours():
+        if self._lock is not None or self._only_reads or not self._is_ours():
             return
         path = self.path.resolve()  # a link may have been made meanwhile
         files.check_target(path, "the archive")
@@ -80,7 +85,7 @@ class Archive:
 
     def publish(self) -> Path | None:
         """Write the file aside, whole, and rename it over the path; see `SharedData.publish`."""
-        if not self._is_ours() or self._is_held:
+        if not self._is_ours() or self._is_held or self._only_reads:
             return None
         if self._lock is None:
             raise RunStateError(f"{str(self.path)!r} is not claimed. Call claim() before publishing.")

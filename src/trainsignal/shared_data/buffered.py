@@ -138,6 +138,22 @@ class BufferedDataset(h5py.Dataset):
         """Whether somebody subscribed to what is written."""
         return bool(self._known_receivers())
 
+    @property
+    def is_late(self) -> bool:
+        """Whether rows may be on a device still."""
+        return self._bring is not None
+
+    def rows_so_far(self, start: int, stop: int | None) -> npt.NDArray[Any]:
+        """Return rows as they are, and wait for none; those that are on a device still are missing."""
+        self.write_back()
+        rows: npt.NDArray[Any] = self._plain[start:stop]
+        return rows
+
+    @property
+    def layout_of_rows(self) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        """Type and shape of one row."""
+        return self._plain.dtype, self._plain.shape[1:]
+
     def await_rows(self, bring: Callable[[], object]) -> None:
         """Have `bring` called, once, before anything of this dataset is read.
 

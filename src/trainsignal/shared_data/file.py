@@ -120,6 +120,11 @@ class SharedData(SharedGroup, h5py.File):
         if self._archive is not None:
             self._archive.claim()
 
+    def only_read(self) -> None:
+        """Never claim the path and never publish: another process of the same run does."""
+        if self._archive is not None:
+            self._archive.only_read()
+
     def hold_previous(self) -> Mapping[str, Any] | None:
         """Open what an earlier run left at the path; nothing is published until `continue_previous`.
 
@@ -190,6 +195,16 @@ class SharedData(SharedGroup, h5py.File):
             return False
         before()
         return self._publish_or_tell()
+
+    def publish_known(self) -> bool:
+        """Publish at once if claimed, but leave rows that are on a device; return whether it was done.
+
+        For a thread that must not wait, while the one that trains is blocked.
+
+        Raises:
+            ArchiveError: as `publish`, unless `on_publish_error` takes it.
+        """
+        return self._archive is not None and self._archive.is_claimed and self._publish_or_tell()
 
     def save_as(self, path: str | Path) -> None:
         """Write a copy to any path, atomically; for a rescue after a full disk. Replaces what is there.

@@ -1,0 +1,51 @@
+"""Addresses of brokers: which ones there are, and how they are shown without their password. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from trainsignal.errors import ConfigurationError
+
+_SCHEMES: Final = ("redis", "rediss", "unix")
+_OURS: Final = frozenset({"protocol", "decode_responses", "encoding"})
+"""Options of redis-py that an address must not set, for we rely on how it answers."""
+
+_LOGIN = re.compile(r"^(\w*://[^:@/]*):.*@", re.DOTALL)
+_NO_PORT = re.compile(r"^(\w*://[^:@/\[\]]*):(?!\d+(?:[/?]|$)).*", re.DOTALL)
+_OPTION = re.compile(r"([?&][^=&]*password=)[^&]*", re.IGNORECASE)
+
+
+def masked_url(url: str) -> str:
+    """Return an address with "***" in place of each password; whatever the user wrote, none is left."""
+    masked, logins = _LOGIN.subn(r"\1:***@", url)
+    if not logins:  # what looks like a port may be a password whose "@host" was forgotten
+        masked = _NO_PORT.sub(r"\1:***", masked)
+    return _OPTION.sub(r"\1***", masked)
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no address of a broker.
+
+    Raises:
+        ConfigurationError: another scheme, no number as port or database, an option that cannot be set; the
+            text holds no password.
+    """
+    try:
+        parts = urlsplit(url)
+        is_sound = parts.scheme in _SCHEMES and not parts.fragment and parts.port != 0
+    except ValueError:  # its text may hold a part of the password
+        is_sound = False
+    else:
+        is_path = len(parts.path) > 1 if parts.scheme == "unix" else re.fullmatch(r"/?|/\d+", parts.path)
+        is_sound = is_sound and bool(is_path)
+    if not is_sound:
+        raise ConfigurationError(
+            f"url={masked_url(url)!r}: expected redis://[user:password@]host[:port][/database], the same "
+            "with rediss:// for TLS, or unix:///path/of/the/socket; in a password, write '@' as %40, "
+            "':' as %3A, '/' as %2F, '#' as %23"
+        )
+    for option in parse_qs(urlsplit(url).query):
+        if option in _OURS:
+            raise ConfigurationError(f"url={masked_url(url)!r}: leave out the option {option!r}")

@@ -1,0 +1,86 @@
+"""The name of a run on the broker, and where its streams end: looked at after each connection anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from trainsignal.errors import RelayError
+from trainsignal.relay.broker import Broker
+from trainsignal.relay.messages import Message, MessageError, decode
+from trainsignal.relay.requests import RunEntry
+from trainsignal.relay.streams import RUNS, events, free_name, minibatches
+
+MOST_NAMES: Final = 1000
+"""So many runs may have the same name but for the number behind it."""
+
+_LOOKED_AT: Final = 100
+"""Entries at the end of a stream among which the last message is sought; others may have written into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The run's place on the broker.
+
+    Attributes:
+        name: of the run.
+        number: of the last message of the run in its streams; 0: none.
+        durable: count of the last durable one; 0: none.
+    """
+
+    name: str
+    number: int
+    durable: int
+
+
+def claim_name(broker: Broker, wanted: str, entry: RunEntry) -> Claim:
+    """List the run under the wanted name, or "name (2)" and so on where another run has it.
+
+    A run that was listed before, as one that is resumed, keeps its name and goes on with its streams.
+
+    Args:
+        broker: where.
+        wanted: the name to try first.
+        entry: what the list says of the run.
+
+    Raises:
+        RelayError: the broker cannot be reached, or no name is free.
+    """
+    for number in range(1, MOST_NAMES + 1):
+        name = free_name(wanted, number)
+        last = _last(broker, events(name), lambda message: message.durable is not None)
+        if last is not None and last.run_id != entry.run_id:
+            continue  # also where the list has lost the other run
+        if not broker.put_new(RUNS, name, entry.encode()):
+            if _holder(broker, name) != entry.run_id:
+                continue
+            broker.put(RUNS, name, entry.encode())
+        block = _last(broker, minibatches(name), lambda message: message.run_id == entry.run_id)
+        return Claim(
+            name,
+            max(0 if one is None else one.number for one in (last, block)),
+            0 if last is None else last.durable or 0,
+        )
+    raise RelayError(f"{MOST_NAMES} runs at {broker.url} have the name {wanted!r}: choose another run_name")
+
+
+def _holder(broker: Broker, name: str) -> str | None:
+    """Return the run that a name belongs to; None where the list holds something else."""
+    text = broker.field(RUNS, name)
+    try:
+        return None if text is None else RunEntry.decode(text).run_id
+    except MessageError:
+        return None
+
+
+def _last(broker: Broker, stream: str, is_meant: Callable[[Message], bool]) -> Message | None:
+    """Return the last message that is meant near the end of a stream; None: there is none."""
+    for entry in broker.newest(stream, _LOOKED_AT):
+        try:
+            message = decode(entry.text)
+        except MessageError:  # it is not ours
+            continue
+        if is_meant(message):
+            return message
+    return None

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from trainsignal.errors import ConfigurationError
+from trainsignal.relay.address import check_url, masked_url
+
+
+@pytest.mark.parametrize(
+    "url, shown",
+    [
+        ("redis://host", "redis://host"),
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis://user@host", "redis://user@host"),
+        ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
+        ("unix:///run/redis@home.sock", "unix:///run/redis@home.sock"),
+        ("redis://:hidden@host", "redis://:***@host"),
+        ("rediss://user:hidden@host:1/2?db=3", "rediss://user:***@host:1/2?db=3"),
+        ("redis://user:hid:hid@hid@host/0", "redis://user:***@host/0"),
+        ("redis://:hid/hid@host", "redis://:***@host"),
+        ("redis://:hid#hid?hid@host", "redis://:***@host"),
+        ("redis://:hidden", "redis://:***"),
+        ("redis://user:hidden", "redis://user:***"),
+        ("redis://user:6hidden", "redis://user:***"),
+        ("http://user:hidden@host", "http://user:***@host"),
+        ("unix:///a?password=hidden&db=0", "unix:///a?password=***&db=0"),
+        ("rediss://host?db=0&ssl_Password=hidden", "rediss://host?db=0&ssl_Password=***"),
+    ],
+)
+def test_password_is_not_shown_wherever_it_stands(url: str, shown: str) -> None:
+    assert masked_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://", "redis://host", "redis://host/", "redis://host:1/15", "rediss://u:p@host?ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=1", "redis://[::1]:6379",
+    ],
+)  # fmt: skip
+def test_address(url: str) -> None:
+    check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "host:6379", "http://:hidden@host", "redis://host:hidden", "redis://host:99999", "redis://host:0",
+        "redis://host/name", "redis://host/1/2", "redis://:hid#hid@host", "redis://:hid/hid@host", "unix://",
+        "redis://[::1",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"url='.*expected redis://") as caught:
+        check_url(url)
+    assert "hid" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["protocol", "decode_responses", "encoding"])
+def test_option_that_would_change_the_answers_is_refused(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"leave out the option '{option}'"):
+        check_url(f"redis://host?{option}=3")

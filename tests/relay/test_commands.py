@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.relay.fakes import FakeBroker
+from tests.support.runs import FakeClock
+from trainsignal.relay.broker import Addition
+from trainsignal.relay.commands import ACCEPTED, REFUSED, CommandDesk
+from trainsignal.relay.requests import Answer, StopCommand
+from trainsignal.relay.streams import answers, commands
+
+
+def ask(broker: FakeBroker, *ids: str) -> None:
+    texts = [StopCommand(identity, "enough", "me").encode() for identity in ids]
+    broker.append([Addition(commands("run"), text, 100) for text in texts])
+
+
+def desk_at(broker: FakeBroker, *, allow_stop: bool = True) -> CommandDesk:
+    return CommandDesk(allow_stop=allow_stop, clock=lambda: broker.time_ms / 1000)
+
+
+def answered(broker: FakeBroker) -> list[Answer]:
+    entries = broker.read({answers("run"): "0"}).get(answers("run"), [])
+    return [Answer.decode(one.text) for one in entries]
+
+
+def test_command_is_handed_on_and_answered_once() -> None:
+    broker = FakeBroker()
+    desk = desk_at(broker)
+    ask(broker, "1", "2")
+    desk.serve(broker, "run")
+    ask(broker, "3")
+    desk.serve(broker, "run")
+    desk.serve(broker, "run")
+    assert [command.id for command in desk.stops] == ["1", "2", "3"]
+    assert answered(broker) == [Answer(identity, accepted=True, text=ACCEPTED) for identity in "123"]
+
+
+def test_run_that_does_not_allow_it_says_so() -> None:
+    broker = FakeBroker()
+    desk = desk_at(broker, allow_stop=False)
+    ask(broker, "1")
+    desk.serve(broker, "run")
+    assert not desk.stops
+    assert answered(broker) == [Answer("1", accepted=False, text=REFUSED)]
+    assert "allow_remote_stop=True" in REFUSED
+
+
+def test_command_of_before_this_process_is_not_obeyed() -> None:
+    """The desk looks for the first time 30 s after it began: the broker was away."""
+    broker = FakeBroker()
+    ask(broker, "old")
+    broker.time_ms += 1_000
+    desk = desk_at(broker)
+    broker.time_ms += 20_000
+    ask(broker, "new")
+    broker.time_ms += 10_000
+    desk.serve(broker, "run")
+    assert [command.id for command in desk.stops] == ["new"]
+
+
+def test_clocks_of_the_two_machines_may_differ() -> None:
+    broker, clock = FakeBroker(), FakeClock()
+    desk = CommandDesk(allow_stop=True, clock=clock)
+    broker.time_ms += 20_000
+    ask(broker, "new")
+    broker.time_ms += 10_000
+    clock.now += 30.5
+    desk.serve(broker, "run")
+    assert [command.id for command in desk.stops] == ["new"]
+
+
+def test_broker_that_forgot_everything_does_not_stop_the_reading() -> None:
+    broker = FakeBroker()
+    desk = desk_at(broker)
+    ask(broker, "1")
+    desk.serve(broker, "run")
+    broker.forget()
+    ask(broker, "2")
+    desk.serve(broker, "run")
+    assert [command.id for command in desk.stops] == ["1", "2"]
+
+
+def test_what_is_no_command_is_passed_over_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    broker = FakeBroker()
+    desk = desk_at(broker)
+    broker.append([Addition(commands("run"), text, 100) for text in ("no JSON", "{}")])
+    ask(broker, "1")
+    with caplog.at_level(logging.WARNING):
+        desk.serve(broker, "run")
+    assert [command.id for command in desk.stops] == ["1"]
+    assert len(answered(broker)) == 1
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "the relay passes over commands that are none"
+    ]

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from tests.relay.fakes import durables, listed
+from tests.relay.test_delivery import Rig
+from trainsignal.relay.courier import Courier
+
+PATIENCE_S = 20.0
+
+
+def relay_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "trainsignal relay"]
+
+
+def test_what_is_put_is_delivered_in_the_background_and_the_rest_at_the_end() -> None:
+    rig = Rig()
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    rig.put(0)
+    courier.close("completed", PATIENCE_S)
+    assert len(durables(rig.broker)) == 1
+    assert listed(rig.broker).state == "completed"
+    assert relay_threads() == []
+
+
+def test_news_wake_it() -> None:
+    rig = Rig()
+    arrived = threading.Event()
+    append = rig.broker.append
+
+    def note(additions: Any) -> None:
+        append(additions)
+        arrived.set()
+
+    rig.broker.append = note  # type: ignore[method-assign]  # an honest one
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    rig.put(0)
+    assert arrived.wait(PATIENCE_S)
+    courier.close("completed", PATIENCE_S)
+
+
+def test_last_attempt_does_not_wait_for_its_time() -> None:
+    rig = Rig()
+    rig.broker.go_away()
+    rig.put(0)
+    rig.delivery.step()
+    rig.broker.come_back()
+    courier = Courier(rig.delivery, rig.outbox)  # its clock stands still: the pause is never over
+    courier.start()
+    courier.close("stopped", PATIENCE_S)
+    assert len(durables(rig.broker)) == 1
+
+
+def test_broker_that_comes_back_while_the_end_waits_gets_everything() -> None:
+    rig = Rig()
+    rig.broker.go_away()
+    rig.put(0)
+    attempts = 0
+    step = rig.delivery.step
+
+    def third_time_lucky() -> float:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 3:
+            rig.broker.come_back()
+        return step()
+
+    rig.delivery.step = third_time_lucky  # type: ignore[method-assign]  # the same, with a broker that returns
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    courier.close("completed", PATIENCE_S)
+    assert len(durables(rig.broker)) == 1
+
+
+def test_end_says_what_it_could_not_deliver(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig()
+    rig.broker.go_away()
+    rig.put(0, 1, 2)
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    with caplog.at_level(logging.WARNING):
+        courier.close("completed", 0.2)
+    assert "the relay could not deliver 3 messages of this run, and gives them up" in caplog.messages
+    for thread in relay_threads():
+        thread.join(PATIENCE_S)
+    assert relay_threads() == []
+
+
+def test_without_a_thread_to_be_had_the_user_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    rig = Rig()
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    courier.close("completed", PATIENCE_S)
+    assert caplog.messages == ["nothing of this run is relayed: can't start new thread"]
