@@ -5,6 +5,9 @@
     trainsignal view PATH                    the same while the run goes on; of a folder, its runs
     trainsignal info RUN.h5 [RUN2.h5 ...]    a run in the terminal
     trainsignal export RUN.h5 -o OUT         the series for other tools
+    trainsignal listen redis://HOST          the signals of runs on other machines
+    trainsignal view redis://HOST            those runs in the browser
+    trainsignal stop redis://HOST --run NAME --reason TEXT   ask one of them to stop
 
 What a subcommand needs is imported when it runs. Of `demo` no more than the name is parsed here: it is
 `examples/digits_mlp.py`, a script to copy, with options as neon's scripts have them.
@@ -21,6 +24,7 @@ from pathlib import Path
 
 import trainsignal
 from trainsignal.errors import TrainSignalError
+from trainsignal.remote import command_line
 from trainsignal.report.browser import open_in_browser
 from trainsignal.report.naming import distinct_archives, distinct_names
 from trainsignal.report.records import Run
@@ -70,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         ("view", "show a run in the browser while it goes on", _add_view),
         ("info", "show a run in the terminal", _add_info),
         ("export", "write the series of a run for other tools", _add_export),
+        ("listen", "hear the runs on other machines that a broker relays", _add_listen),
+        ("stop", "ask a run on another machine to stop", _add_stop),
     ):
         command = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         command.set_defaults(parser=command)
@@ -97,7 +103,11 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_view(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, metavar="PATH", help="an archive, or a folder of archives")
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        help="an archive, a folder of archives, or the broker of a relay: redis://HOST",
+    )
     parser.add_argument("--port", type=_port, metavar="N", help="where to listen; 0: any that is free")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at (default: %(default)s, this machine alone)"
@@ -132,6 +142,16 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_export)
 
 
+def _add_listen(parser: argparse.ArgumentParser) -> None:
+    command_line.add_listen(parser)
+    parser.set_defaults(run=_listen)
+
+
+def _add_stop(parser: argparse.ArgumentParser) -> None:
+    command_line.add_stop(parser)
+    parser.set_defaults(run=_stop)
+
+
 def _add_page_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--axis", choices=AXES, default="epoch", help="what to draw against (default: epoch)")
     parser.add_argument("--open", action="store_true", help="show the page in the browser right away")
@@ -158,10 +178,13 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _view(options: argparse.Namespace) -> None:
+    if command_line.is_broker(options.path):
+        command_line.run_view(options, _say)
+        return
     from trainsignal.report.pages.live import PORT, serve  # as above
 
-    port = PORT if options.port is None else options.port
-    serve(options.path, host=options.host, port=port, axis=options.axis, open_browser=options.open, tell=_say)
+    port, path = PORT if options.port is None else options.port, Path(options.path)
+    serve(path, host=options.host, port=port, axis=options.axis, open_browser=options.open, tell=_say)
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -189,6 +212,14 @@ def _export(options: argparse.Namespace) -> None:
     _say(
         f"{len(run.series) if options.series is None else len(set(options.series))} series: {options.output}"
     )
+
+
+def _listen(options: argparse.Namespace) -> None:
+    command_line.run_listen(options, _say)
+
+
+def _stop(options: argparse.Namespace) -> None:
+    command_line.run_stop(options, _say)
 
 
 def _read(paths: Sequence[Path], *, drawings: bool) -> list[Run]:

@@ -175,6 +175,9 @@ EPOCH_FREQ = "epoch_freq"
 EPOCHS = "epochs"
 """Attribute instead of `epoch_freq` where the frequency is a list: the 0-based epochs of the rows."""
 UNITS = "units"
+WINDOW = "window"
+"""Attribute of `TRAIN_COST`: over how many minibatches each row is the mean."""
+
 DIRECTION = "direction"
 """Attribute: "min" where lower is better, "max" where higher is; absent where nobody said."""
 

@@ -1,0 +1,233 @@
+"""The series that a run announces, and what stands in their rows: checked, for it comes from elsewhere.
+
+Pure: makes nothing of shared data.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeGuard, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from trainsignal import keys
+from trainsignal.relay.messages import MessageError
+
+MOST_ROWS: Final = 10**8
+"""A row further on is taken for an error: nobody could read a series so long."""
+
+_LONGEST_KEY: Final = 500
+_LARGEST_ROW: Final = 10**5
+_MOST_AXES: Final = 8
+_LONGEST_ATTRIBUTE: Final = 4096
+_DTYPE = re.compile(r"[<>=|]?[fiu][1248]")
+_AXES = frozenset({keys.PER_MINIBATCH, keys.PER_EPOCH_FREQ, keys.PER_EPOCH})
+_OWN = frozenset({*keys.EPOCH_MARKERS, keys.CHECKPOINTS, keys.CALLBACK_TIMES})
+_OWN_GROUPS = frozenset({keys.CONFIG, keys.TIME_MARKERS})
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A series of a remote run.
+
+    Attributes:
+        key: its path.
+        columns: shape of one row; () for a number.
+        dtype: of its numbers.
+        attributes: plain values, such as its axis.
+    """
+
+    key: str
+    columns: tuple[int, ...] = ()
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype("f8"))
+    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def is_per_minibatch(self) -> bool:
+        """Whether it has one row a minibatch."""
+        return self.attributes.get(keys.TIME_MARKERS) == keys.PER_MINIBATCH
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Consecutive rows of one series.
+
+    Attributes:
+        series: which.
+        first: 0-based index of the first one.
+        values: (rows, *columns) of the series' type.
+    """
+
+    series: Series
+    first: int
+    values: npt.NDArray[Any]
+
+
+class Catalogue:
+    """The series of one run, as far as it has told of them, by key."""
+
+    def __init__(self) -> None:
+        self._series: dict[str, Series] = {}
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """All of them, in the order in which they were announced."""
+        return tuple(self._series.values())
+
+    def announce(self, announced: object) -> None:
+        """Take over a list of announcements; one that is known already stays as it is.
+
+        Raises:
+            MessageError: one of them cannot be.
+        """
+        if not isinstance(announced, list):
+            raise MessageError(f"series={announced!r:.100}: expected a list")
+        for one in cast("list[object]", announced):
+            self._add(_series_of(one))
+
+    def rows(self, told: Mapping[str, Any], infer: Callable[[str, int], Series]) -> list[Rows]:
+        """Return the rows of a message, those of series that the archive of a replica writes itself left out.
+
+        Args:
+            told: {key: {"first": index, "values": list}}, as `relay.messages.decode` gives them.
+            infer: makes a series that nobody has announced, of its key and the index of its last row.
+
+        Raises:
+            MessageError: a key, an index or a value cannot be.
+        """
+        found: list[Rows] = []
+        for key, span in told.items():
+            first, values = span["first"], span["values"]
+            if first + len(values) > MOST_ROWS:
+                raise MessageError(f"rows of {key!r:.100} from {first} on: no such rows can be")
+            if key in _OWN or not values:
+                continue
+            if key not in self._series:
+                self._add(infer(_checked_key(key), first + len(values) - 1))
+            series = self._series[key]
+            found.append(Rows(series, first, _array(series, values)))
+        return found
+
+    def _add(self, series: Series) -> None:
+        if series.key in self._series or series.key in _OWN:
+            return
+        for other in self._series:
+            if other.startswith(f"{series.key}/") or series.key.startswith(f"{other}/"):
+                raise MessageError(f"a series {series.key!r} cannot be beside the series {other!r}")
+        self._series[series.key] = series
+
+
+def per_minibatch(key: str, last: int) -> Series:
+    """Return a series of which only rows of minibatches are known."""
+    return Series(key, attributes={keys.TIME_MARKERS: keys.PER_MINIBATCH})
+
+
+def per_epoch(epoch: int) -> Callable[[str, int], Series]:
+    """Return what makes a series of which only rows at the end of the 0-based `epoch` are known.
+
+    Which epochs they are follows, where it can, from the index of the last one.
+    """
+
+    def infer(key: str, last: int) -> Series:
+        frequency, rest = divmod(epoch + 1, last + 1)
+        return Series(key, attributes=keys.epoch_axis(1 if rest else frequency))
+
+    return infer
+
+
+def _series_of(told: object) -> Series:
+    content = dict(_items(told, "series"))
+    key, tail, dtype = _checked_key(content.get("key")), content.get("shape_tail"), content.get("dtype")
+    if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
+        raise MessageError(f"series {key!r}: dtype={dtype!r:.50} is no type of numbers")
+    try:
+        kind = np.dtype(dtype)
+    except TypeError as error:  # "f1"
+        raise MessageError(f"series {key!r}: dtype={dtype!r} is no type of numbers") from error
+    if not _is_list(tail) or not all(is_count(length, least=1) for length in tail):
+        raise MessageError(f"series {key!r}: shape_tail={tail!r:.50}: expected a list of lengths")
+    if len(tail) > _MOST_AXES or math.prod(tail) > _LARGEST_ROW:
+        raise MessageError(f"series {key!r}: rows of shape {tail!r} are too large")
+    return Series(key, tuple(tail), kind, _attributes(key, content.get("attributes")))
+
+
+def _checked_key(key: object) -> str:
+    """Return a key under which a series can be kept.
+
+    Raises:
+        MessageError: it leads elsewhere, or among what the archive says of the run itself.
+    """
+    if not isinstance(key, str) or not key.isprintable() or len(key) > _LONGEST_KEY:
+        raise MessageError(f"{key!r:.100} is no key of a series")
+    steps = key.split("/")
+    if any(step in ("", ".", "..") for step in steps) or (steps[0] in _OWN_GROUPS and key not in _OWN):
+        raise MessageError(f"{key!r} is no key of a series")
+    return key
+
+
+def _attributes(key: str, told: object) -> dict[str, Any]:
+    """Return the attributes that can be kept; those that say when the series has a row must be sound.
+
+    Raises:
+        MessageError: its axis is none.
+    """
+    given = {name: value for name, value in _items(told, "attributes") if _is_storable(name, value)}
+    axis, frequency, epochs = (given.get(one) for one in (keys.TIME_MARKERS, keys.EPOCH_FREQ, keys.EPOCHS))
+    if axis is not None and axis not in _AXES:
+        raise MessageError(f"series {key!r}: {axis!r:.50} is no axis of time")
+    if frequency is not None and not is_count(frequency, least=1):
+        raise MessageError(f"series {key!r}: epoch_freq={frequency!r:.50}: expected an int of 1 or more")
+    if epochs is not None and not (_is_list(epochs) and all(is_count(one) for one in epochs)):
+        raise MessageError(f"series {key!r}: epochs={epochs!r:.50}: expected a list of indices")
+    return given
+
+
+def _is_storable(name: str, value: object) -> bool:
+    """Return whether HDF5 takes an attribute: a plain value, or a short list of one kind of them."""
+    values: list[Any] = value if _is_list(value) else [value]
+    is_of_one_kind = all(type(one) is type(values[0]) for one in values)
+    return (
+        bool(name) and name.isprintable() and len(name) <= _LONGEST_KEY
+        and len(values) <= _LONGEST_ATTRIBUTE and is_of_one_kind and all(map(_is_plain, values))
+    )  # fmt: skip
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return value.isprintable() and len(value) <= _LONGEST_KEY
+    return isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 2**63)
+
+
+def _items(told: object, what: str) -> Iterable[tuple[str, Any]]:
+    if not isinstance(told, dict):
+        raise MessageError(f"{what}={told!r:.100}: expected an object")
+    return cast("dict[str, Any]", told).items()
+
+
+def _array(series: Series, values: list[Any]) -> npt.NDArray[Any]:
+    """Return rows as an array of the series' type.
+
+    Raises:
+        MessageError: they are no numbers, or have another shape.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(values, series.dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MessageError(f"rows of {series.key!r}: {error}") from error
+    if array.shape != (len(values), *series.columns):
+        raise MessageError(f"rows of {series.key!r} have the shape {array.shape[1:]}, not {series.columns}")
+    return array
+
+
+def is_count(value: object, *, least: int = 0, most: int = MOST_ROWS) -> TypeGuard[int]:
+    """Return whether `value` is an int, and no bool, within these bounds."""
+    return type(value) is int and least <= value <= most
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)

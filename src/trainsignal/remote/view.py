@@ -1,0 +1,85 @@
+"""`trainsignal view redis://...`: the live view of remote runs.
+
+Keeps an archive of each while it is shown, in a folder that is removed at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from trainsignal.relay.address import masked_url
+from trainsignal.remote.listening import listen
+from trainsignal.report.browser import open_in_browser
+from trainsignal.report.pages.live import PORT, pages_of
+from trainsignal.report.pages.server import serving, visitors_may_go
+from trainsignal.report.timeline import Axis
+
+_LONGEST_FILE_NAME: Final = 120
+
+
+def view_remote(
+    url: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    axis: Axis = "epoch",
+    open_browser: bool = False,
+    tell: Callable[[str], None],
+) -> None:
+    """Show the runs of a broker to browsers, until Ctrl-C.
+
+    Args:
+        url: of the broker.
+        host: name or address to listen at.
+        port: 0: any free one.
+        axis: what is drawn against, at first.
+        open_browser: shows the page to the user right away.
+        tell: given what the user should know, such as the address.
+
+    Raises:
+        ConfigurationError: the port is in use, or the host is not of this machine, or `url` no address.
+        AccessDeniedError: the broker does not let us in.
+        MissingPackageError: Bokeh or redis-py is not installed.
+    """
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        visitors_may_go(),
+        tempfile.TemporaryDirectory(prefix="trainsignal-") as folder,
+    ):
+        asyncio.run(_serve(url, Path(folder), host, port, axis, open_browser, tell))
+
+
+def file_name(run: str) -> str:
+    """Return the name of the archive of a run: safe on every system, and another for each name."""
+    safe = quote(run, safe=" ()").replace("~", "%7E")
+    safe = f"%2E{safe[1:]}" if safe.startswith(".") else safe
+    if len(safe) > _LONGEST_FILE_NAME:
+        safe = f"{safe[:_LONGEST_FILE_NAME]}-{hashlib.sha256(run.encode()).hexdigest()[:16]}"
+    return f"{safe}.h5"
+
+
+async def _serve(
+    url: str, folder: Path, host: str, port: int, axis: Axis, open_browser: bool, tell: Callable[[str], None]
+) -> None:
+    async with serving(pages_of(folder, axis), host, port) as address:
+        tell(f"{address}/ shows the runs at {masked_url(url)}; Ctrl-C ends it")
+        if open_browser and not await asyncio.to_thread(open_in_browser, f"{address}/"):
+            tell(f"no browser could be opened: open {address}/ yourself")
+        is_over = threading.Event()
+        try:
+            await asyncio.to_thread(
+                listen,
+                url,
+                archive=lambda model: folder / file_name(model.run_name),
+                is_over=is_over.is_set,
+            )
+        finally:
+            is_over.set()
