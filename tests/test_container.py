@@ -350,17 +350,21 @@ def test_arguments_that_cannot_work_are_refused_at_once(options: dict[str, Any],
         quiet(**options)
 
 
-@pytest.mark.parametrize("size", [0, None], ids=["empty", "no size"])
-def test_empty_evaluation_set_is_refused_at_once(size: int | None) -> None:
+def test_evaluation_set_that_does_not_tell_its_size_is_refused_at_once() -> None:
+    with pytest.raises(DataError, match="does not tell its size"):
+        quiet(eval_set=[], eval_freq=1)
+
+
+def test_empty_evaluation_set_is_refused_before_the_first_epoch() -> None:
     class Empty:
+        ndata = 0
+
         def __iter__(self) -> Any:
             return iter(())
 
-    empty = Empty()
-    if size is not None:
-        empty.ndata = size  # type: ignore[attr-defined]
-    with pytest.raises(DataError, match="is empty" if size == 0 else "does not tell its size"):
-        quiet(eval_set=empty, eval_freq=1)
+    callbacks = quiet(tiny_model(), eval_set=Empty(), eval_freq=1)
+    with pytest.raises(DataError, match="eval_set: Empty is empty"):
+        callbacks.on_train_begin(1)
 
 
 # -- checkpoint to begin with --------------------------------------------------------------------------

@@ -157,6 +157,12 @@ class Choice:
     callback: Callback
     name: str | None
     on_error: OnError | None
+    only_first: bool | None = None
+
+    @property
+    def is_only_first(self) -> bool:
+        """Whether it runs on the first rank alone."""
+        return self.callback.only_first if self.only_first is None else self.only_first
 
 
 def members(

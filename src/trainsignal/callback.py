@@ -63,6 +63,8 @@ class Callback:
         optional_reads: series that it uses where they are; it runs after their writer.
         writes: series that it makes.
         needs: Protocols (see `trainsignal.abilities`) that the model must satisfy.
+        only_first: whether it runs on the first rank alone of a run of several, as what writes files or
+            prints does; the user may choose otherwise in `add_callback`.
     """
 
     epoch_freq = FrequencyAttribute()
@@ -73,6 +75,7 @@ class Callback:
     optional_reads: Collection[str] = ()
     writes: Collection[str] = ()
     needs: Collection[type] = ()
+    only_first: bool = False
 
     def __init__(self, epoch_freq: Frequency = 1, minibatch_freq: Frequency = 1) -> None:
         """Store when it fires.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from trainsignal import defaults, description, hand_loop, wiring
 from trainsignal.abilities import CanFinish
@@ -26,12 +26,21 @@ from trainsignal.callbacks import (
     WatchTickerCallback,
 )
 from trainsignal.callbacks.early_stop import StopFunction
+from trainsignal.distributed.communicator import Communicator
 from trainsignal.ending import reason_of
 from trainsignal.errors import ConfigurationError, WiringError
 from trainsignal.feed import Served
 from trainsignal.frequency import Frequency
 from trainsignal.hot_path import Call, HotPath
 from trainsignal.interrupt import Interruption
+from trainsignal.joining import (
+    begin_relay,
+    introduction,
+    join_ranks,
+    leave_ranks,
+    relay_settings,
+    run_everywhere,
+)
 from trainsignal.life import RunLife
 from trainsignal.order import run_order
 from trainsignal.preflight import check_is_callback, check_wiring, warn_of_idle
@@ -42,6 +51,9 @@ from trainsignal.run_link import join
 from trainsignal.shared_data import SharedData
 from trainsignal.subscription import When
 from trainsignal.summary import summarize
+
+if TYPE_CHECKING:
+    from trainsignal.relay import Relay
 
 _Batch = TypeVar("_Batch")
 
@@ -82,6 +94,9 @@ class Callbacks:
         checkpoint_every: When = None,
         grace_s: float = 15.0,
         trust_pickle: bool = False,
+        communicator: Communicator | None = None,
+        relay: str | Relay | None = None,
+        allow_remote_stop: bool = False,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         """Make the container with neon's default callbacks.
@@ -108,6 +123,12 @@ class Callbacks:
             grace_s: seconds after Ctrl-C or SIGTERM within which the current minibatch may end in order.
             trust_pickle: allow `model_file`, and the checkpoint to resume from, to be a pickle, which can
                 run any code when it is loaded.
+            communicator: how this process talks to the others that train the same model, such as
+                `trainsignal.distributed.mpi.MPICommunicator()`; None: by torch.distributed, where that is
+                initialised when the run begins.
+            relay: tell listeners on other machines of this run, through the Redis server at this URL; a
+                `trainsignal.relay.Relay` says more.
+            allow_remote_stop: let whoever reaches that server stop the run.
             clock: seconds; says what callbacks cost, when intervals are over and when publishing is due.
 
         Raises:
@@ -131,6 +152,8 @@ class Callbacks:
         self._resume_from = save_path if resume is True else (resume or None)
         self._may_begin_anew = resume is True
         self._trust_pickle = trust_pickle
+        self._communicator = communicator
+        self._relay = relay_settings(relay, allow_remote_stop=allow_remote_stop)
         self._choices: dict[int, Choice] = {}
         self._bound: list[HookReceiver] = []
         self._begin = self.run.minibatch_begin
@@ -243,6 +266,7 @@ class Callbacks:
         *,
         name: str | None = None,
         on_error: OnError | None = None,
+        only_first: bool | None = None,
     ) -> None:
         """Add a callback.
 
@@ -251,6 +275,7 @@ class Callbacks:
             insert_pos: position in `callbacks`; None: at the end.
             name: how messages call it; None: its class's name.
             on_error: what an exception of it leads to; None: as the container was told.
+            only_first: of a run of several ranks, run it on the first one alone; None: as its class says.
 
         Raises:
             WiringError: it is no callback.
@@ -263,7 +288,7 @@ class Callbacks:
         changed = [*self._callbacks]
         changed.insert(position, callback)
         self._check_amid_run(changed)
-        self._choices[id(callback)] = Choice(callback, name, on_error)
+        self._choices[id(callback)] = Choice(callback, name, on_error, only_first)
         self._callbacks.insert(position, callback)
         self._rewire()
 
@@ -310,24 +335,26 @@ class Callbacks:
             TrainSignalError: what is wrong with the wiring, the files or the model.
         """
         self._life.check_new(epochs)
-        check_wiring(self._callbacks, self.run.model, epochs)
-        warn_of_idle(self._callbacks, epochs)
-        self.callback_data.claim()
+        ranks = join_ranks(self._communicator, self.run, self._life, self._interruption)
+        resumption: Resumption | None = None
         try:
-            resumption = self._resumption()
-            if resumption is not None:
-                resumption.load_model(self.run.model)
-            elif self.model_file is not None:
-                load_file(self.run.model, self.model_file, trust_pickle=self._trust_pickle)
-            self._wire()
+            if ranks is None:
+                resumption = self._prepare(epochs)
+            else:
+                everywhere = run_everywhere(self._callbacks, self._choices)
+                with ranks.meeting(lambda: introduction(self.run, everywhere, epochs, resumption)):
+                    check_wiring(everywhere, self.run.model, epochs)
+                    resumption = self._prepare(epochs)
         except BaseException:
             self._unwire()
             self.callback_data.release()
+            leave_ranks(self.run)
             raise
         with self._life.closing_on_error():
+            begin_relay(self._relay, self.run, lambda: self._callbacks)
             self._life.begin(epochs, resumption)
             self._rewire()  # a callback may have replaced hooks of its own in on_train_begin
-            self._interruption.raise_if_asked()
+            self._heed_signals()
 
     def on_train_end(self) -> None:
         """Publish `train_end`, then close the run."""
@@ -338,13 +365,13 @@ class Callbacks:
         """Publish `epoch_begin` for the 0-based `epoch`."""
         with self._life.closing_on_error():
             self._life.begin_epoch(epoch)
-            self._interruption.raise_if_asked()
+            self._heed_signals()
 
     def on_epoch_end(self, epoch: int) -> None:
         """Publish `epoch_end` for the 0-based `epoch`."""
         with self._life.closing_on_error():
             self._life.end_epoch(epoch)
-            self._interruption.raise_if_asked()
+            self._heed_signals()
 
     # The loop stands twice: a call to one that both share costs more than publishing to nobody does.
 
@@ -379,7 +406,7 @@ class Callbacks:
             if minibatch >= path.special:
                 path.fire(epoch, minibatch)
                 path.latest = minibatch
-                self._interruption.raise_if_asked()
+                self._heed_signals()
             else:
                 data, model = path.data, path.model
                 for call in path.always:  # ends early where the wiring changes amid it
@@ -460,14 +487,35 @@ class Callbacks:
         finally:
             self._interruption.__exit__(kind, error, trace)
 
+    def _heed_signals(self) -> None:
+        """Raise what SIGINT or SIGTERM asked for; of several ranks, when all have agreed on the moment."""
+        if self.run.ranks is None:
+            self._interruption.raise_if_asked()
+        else:
+            self.run.ranks.stops.at_boundary()
+
     # -- wiring ----------------------------------------------------------------------------------------
 
+    def _prepare(self, epochs: int | None) -> Resumption | None:
+        """Check, claim, load and wire all that a run needs; return what it goes on from, or None."""
+        check_wiring(self._callbacks, self.run.model, epochs)
+        warn_of_idle(self._callbacks, epochs)
+        self.callback_data.claim()
+        resumption = self._resumption()
+        if resumption is not None:
+            resumption.load_model(self.run.model)
+        elif self.model_file is not None:
+            load_file(self.run.model, self.model_file, trust_pickle=self._trust_pickle)
+        self._wire()
+        return resumption
+
     def _wire(self) -> None:
-        before = self._bound
-        self._bound = bind(self._members(run_order(self._callbacks)), self.bus, before)
-        self.run.evaluations.arrange(self._bound)
+        before, everywhere = self._bound, run_everywhere(self._callbacks, self._choices)
+        here = self._callbacks if self.run.rank == 0 else everywhere
+        self._bound = bind(self._members(run_order(here)), self.bus, before)
+        self.run.evaluations.arrange(self._bound, [one for one in here if one not in everywhere])
         self._bound += [one for one in before if one not in self._bound]
-        for callback in self._callbacks:
+        for callback in here:
             join(callback, self.run)
 
     def _resumption(self) -> Resumption | None:
@@ -477,9 +525,10 @@ class Callbacks:
         resumption = Resumption.read(
             self._resume_from, may_be_absent=self._may_begin_anew, trust_pickle=self._trust_pickle
         )
-        if resumption is not None:
-            resumption.check_archive(self.callback_data.hold_previous(), self.callback_data.filename)
-        return resumption
+        if resumption is None:
+            return None
+        resumption.check_archive(self.callback_data.hold_previous(), self.callback_data.filename)
+        return resumption.for_ranks(1 if self.run.ranks is None else self.run.ranks.size)
 
     def _check_amid_run(self, callbacks: list[Callback]) -> None:
         """Refuse a change during a run that would not have been allowed before it."""

@@ -174,6 +174,16 @@ class MinibatchCost:
         self._sum, self._count = state["sum"], state["count"]
 
     @property
+    def epoch_sums(self) -> tuple[float, int]:
+        """Sum and count of what the loop set in this epoch; waits for a device."""
+        self.settle()
+        return self._sum, self._count
+
+    def replace_epoch_sums(self, total: float, count: int) -> None:
+        """Have the mean of this epoch be that of these, which are of all ranks of the run."""
+        self._sum, self._count = total, count
+
+    @property
     def epoch_mean(self) -> float | None:
         """Mean of what the loop set in this epoch; None where it set nothing; waits for a device."""
         self.settle()

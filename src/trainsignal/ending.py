@@ -11,6 +11,8 @@ from trainsignal.run_link import ExitReason
 def why(run: TrainingRun) -> tuple[str | None, str | None]:
     """Return why a run ended before its time, in words, and who wanted it or whose error it was."""
     error = run.error
+    if run.rank_failure is not None:
+        return str(run.rank_failure), f"rank {run.rank_failure.rank}"
     if isinstance(error, PreemptedExit):  # its text is a number
         return type(error).__name__, author_of(error)
     if error is not None:

@@ -6,9 +6,10 @@ Puts them back to there in a resumed run. Publishes nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Iterator, Sized
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar, cast
 
 from trainsignal import random_state
 from trainsignal.abilities import HasPosition
@@ -16,6 +17,9 @@ from trainsignal.abilities import HasPosition
 _logger = logging.getLogger(__name__)
 
 _Batch = TypeVar("_Batch")
+
+EMPTY_FEED: Final[Mapping[str, Any]] = MappingProxyType({"begun": 0, "sources": ()})
+"""State of a feed of which the next epoch begins with the first minibatch."""
 
 
 @dataclass(slots=True)
@@ -95,7 +99,7 @@ class Feed:
         states += self._saved[max(len(states), self._restored) :]
         return {"begun": begun if is_within else 0, "sources": states}
 
-    def load_state_dict(self, state: dict[str, Any], random: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], random: dict[str, Any]) -> None:
         """Have the next epoch begin where `state`, from `state_dict`, says.
 
         Args:
@@ -107,7 +111,7 @@ class Feed:
 
     def begin_anew(self) -> None:
         """Forget where `load_state_dict` said that the next epoch begins."""
-        self.load_state_dict({"begun": 0, "sources": []}, {})
+        self.load_state_dict(EMPTY_FEED, {})
 
     @property
     def is_exhausted(self) -> bool:

@@ -46,6 +46,9 @@ class Interruption:
         notice: called by the handler, amid anything, at the first signal; has the next boundary come soon.
         force: called by it before it raises amid anything.
 
+    Attributes:
+        grace_s: see above.
+
     Raises:
         ConfigurationError: `grace_s` is no such time.
     """
@@ -53,7 +56,7 @@ class Interruption:
     def __init__(self, grace_s: float, notice: Callable[[], object], force: Callable[[], object]) -> None:
         if isinstance(grace_s, bool) or not isinstance(grace_s, (int, float)) or not grace_s >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
             raise ConfigurationError(f"grace_s={grace_s!r}: expected seconds, 0 or more")
-        self._grace_s = grace_s
+        self.grace_s = grace_s
         self._notice = notice
         self._force = force
         self._asked: int | None = None
@@ -62,6 +65,21 @@ class Interruption:
         self._depth = 0
         self._process = os.getpid()
         self._before: dict[int, Any] = {}
+
+    @property
+    def asked(self) -> tuple[int, str] | None:
+        """Number and name of the signal that came and was not raised yet; None where none did."""
+        asked = self._asked
+        return None if asked is None else (asked, signal.Signals(asked).name)
+
+    def raise_agreed(self, number: int, author: str) -> NoReturn:
+        """Raise what a signal of this number asks for, which may have come to another process of the run.
+
+        Raises:
+            KeyboardInterrupt: for SIGINT.
+            PreemptedExit: for SIGTERM.
+        """
+        self._raise(number, author)
 
     def raise_if_asked(self) -> None:
         """Raise what a signal asked for; called at boundaries.
@@ -123,18 +141,18 @@ class Interruption:
         """Tell the user what will happen, which a handler must not, and have it happen in time."""
         _logger.warning(
             "%s: the run stops at the next boundary, at the latest in %g s; once more stops it at once",
-            signal.Signals(number).name, self._grace_s,
+            signal.Signals(number).name, self.grace_s,
         )  # fmt: skip
-        patience_s = None if self._grace_s == math.inf else min(self._grace_s, threading.TIMEOUT_MAX)
+        patience_s = None if self.grace_s == math.inf else min(self.grace_s, threading.TIMEOUT_MAX)
         if not was_at_boundary.wait(patience_s):
             if sys.platform == "win32":  # pragma: no cover - the tests run on POSIX
                 _thread.interrupt_main(number)
             else:  # unlike interrupt_main, ends a sleeping system call too
                 signal.pthread_kill(threading.main_thread().ident or 0, number)
 
-    def _raise(self, number: int) -> NoReturn:
+    def _raise(self, number: int, author: str | None = None) -> NoReturn:
         self._asked, self._has_raised = None, True
         self._was_at_boundary.set()
         error = KeyboardInterrupt() if number == signal.SIGINT else PreemptedExit()
-        note_author(error, signal.Signals(number).name)
+        note_author(error, author or signal.Signals(number).name)
         raise error

@@ -13,6 +13,8 @@ from trainsignal import hand_loop
 from trainsignal.abilities import CanFinish, FollowsRun, HasSize
 from trainsignal.binding import HookReceiver
 from trainsignal.callback import Callback
+from trainsignal.distributed.failure import RankFailure
+from trainsignal.distributed.train_costs import TrainCosts
 from trainsignal.ending import reason_of, why
 from trainsignal.errors import ConfigurationError, RunStateError
 from trainsignal.frequency import is_int
@@ -91,6 +93,8 @@ class RunLife:
         if isinstance(run.model, FollowsRun):
             run.model.follow(run)
         run.minibatches_per_epoch = self._announced_minibatches() or run.minibatches_per_epoch
+        if run.ranks is not None:
+            run.train_costs = TrainCosts(run.data, run.minibatch_cost, run.ranks.announced)
         self._record.begin(run.run_id, epochs, run.minibatches_per_epoch)
         run.claim_file(run.data.filename, "the archive", run.data)
         run.minibatch_begin.open(run.data, run.model)
@@ -153,13 +157,21 @@ class RunLife:
         run.is_in_epoch, run.is_ending_epoch = False, True
         had_finished = self._model_finished()
         minibatches = run.minibatches_complete + run.epoch_minibatches
+        self._exchange_values()
         self._record.end_epoch(epoch, minibatches)  # before callbacks save: the archive is never behind
         run.bus.publish(run.bus.epoch_end, run.model, epoch=epoch)
+        run.evaluations.finish(run.model)
         run.epochs_complete += 1
         run.minibatches_complete, run.is_ending_epoch = minibatches, False
         if self._model_finished() and not run.votes:
             when = "before" if had_finished else "at"
-            run.vote(f"model.finished was set {when} the end of the epoch", "model", "epoch")
+            reason = f"model.finished was set {when} the end of the epoch"
+            if run.ranks is None:
+                run.vote(reason, "model", "epoch")
+            else:
+                run.ranks.stops.wish(reason, "model", "epoch")
+        if run.ranks is not None:
+            run.ranks.stops.agree()
         run.data.publish_if_due()
 
     def end(self) -> None:
@@ -185,6 +197,8 @@ class RunLife:
         if run.exit_reason is not None or not run.is_in_its_process:
             return
         run.exit_reason, run.error = reason, error
+        if run.ranks is not None:
+            run.rank_failure = run.ranks.ending(error)
         try:
             lost = run.minibatch_cost.rescue()
             if lost is not None:
@@ -198,6 +212,8 @@ class RunLife:
                 forget_constants(callback)
             self._on_close()
             self._record.publish_last()
+            if run.ranks is not None:
+                run.ranks.ended()
         for problem in run.problems:
             _logger.error("reported during this run: %s", problem)
         for failure in failures[0 if error is not None else 1 :]:
@@ -219,6 +235,22 @@ class RunLife:
         run = self._run
         if run.is_open and not self.is_guarded:
             self.close(reason_of(error), error)
+
+    def save_amid(self, failure: RankFailure) -> None:
+        """Save the archive because of another rank's failure, while this rank is blocked; by any thread."""
+        self._record.end("failed", str(failure), f"rank {failure.rank}")
+        self._run.data.publish_known()
+
+    def _exchange_values(self) -> None:
+        """Evaluate, and take over what the values of this epoch's end are over all ranks of the run."""
+        run = self._run
+        if run.ranks is not None and run.train_costs is not None:
+            run.train_costs.exchange(
+                run.minibatches_complete,
+                run.epoch_minibatches,
+                run.ranks.together,
+                lambda numbers: run.evaluations.prepare(run.model, run.epoch, numbers),
+            )
 
     def _callbacks(self) -> dict[str, Callback]:
         """Return the callbacks that take part, by name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from trainsignal.callback import Callback
 from trainsignal.checkpoint import load_state
 from trainsignal.checkpoint.tree import is_mapping
 from trainsignal.errors import ArchiveError, CheckpointError, MissingAbilityError, RunStateError
+from trainsignal.feed import EMPTY_FEED
 from trainsignal.files import expand
-from trainsignal.plain_values import decode
+from trainsignal.plain_values import decode, encode
 from trainsignal.run import TrainingRun
 from trainsignal.shared_data import Moment
 from trainsignal.snapshot import FORMAT
@@ -112,6 +113,25 @@ class Resumption:
         """Whether the epoch to go on with is done in part."""
         return bool(self.saved["is_within_epoch"])
 
+    def for_ranks(self, ranks: int) -> Resumption:
+        """Return what a run of so many ranks goes on from.
+
+        With another number of them than before, minibatches are others: an epoch that was cut short is
+        trained again from its begin, with the model as it was.
+        """
+        if self.saved.get("ranks", 1) == ranks:
+            return self
+        saved = {**self.saved, "feed": encode(dict(EMPTY_FEED))}
+        if self.is_within_epoch:
+            _logger.warning(
+                "epoch %d is trained again from its begin, with the model as it was after %d minibatches: "
+                "the run had %d ranks, and has %d now",
+                saved["epoch"], saved["minibatch"], saved.get("ranks", 1), ranks,
+            )  # fmt: skip
+            before = saved["minibatches_done"] - saved["minibatch"]
+            saved = {**saved, "is_within_epoch": False, "minibatch": 0, "minibatches_done": before}
+        return replace(self, saved=saved)
+
     def check_archive(self, attributes: Mapping[str, Any] | None, path: str) -> None:
         """Refuse an archive that another run has written; tell of one that is absent or behind.
 
@@ -173,11 +193,16 @@ class Resumption:
             Exception: what the `load_state_dict` of a callback raised, with a note that names it.
         """
         random = decode(self.saved["random"])
+        feed = decode(self.saved["feed"])
+        if run.rank:  # what was saved are those of the first rank, whose shard and random numbers are others
+            random = random_state.capture(run.model)
+            sources = [{**source, "position": None, "random_before": random} for source in feed["sources"]]
+            feed = {**feed, "sources": sources}
         self.load_model(run.model)
         run.minibatch_cost.load_state_dict(self.saved["cost"])
-        run.feed.load_state_dict(decode(self.saved["feed"]), random)
+        run.feed.load_state_dict(feed, random)
         states: Mapping[str, Any] = self.saved["callbacks"]
-        for name in states.keys() - callbacks.keys():
+        for name in () if run.rank else states.keys() - callbacks.keys():
             _logger.warning("the checkpoint holds a state of %s, which this run has not", name)
         for name, callback in callbacks.items():
             if name not in states:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -16,6 +17,9 @@ from trainsignal import hand_loop, keys
 from trainsignal.abilities import CanFinish
 from trainsignal.bus import Bus
 from trainsignal.cost import MinibatchCost
+from trainsignal.distributed.failure import RankFailure
+from trainsignal.distributed.ranks import Ranks
+from trainsignal.distributed.train_costs import TrainCosts
 from trainsignal.errors import ConfigurationError, RunStateError
 from trainsignal.evaluation import Evaluations
 from trainsignal.feed import Feed
@@ -58,6 +62,10 @@ class TrainingRun:
         evaluations: what the callbacks evaluate at the ends of epochs.
         snapshot: see `run_link.RunLink.snapshot`.
         on_checkpoint: is given each checkpoint before `checkpoint_saved` is published.
+        rank: 0-based number of this process among those that train together.
+        ranks: those of the run; None where this process trains alone.
+        train_costs: the costs of all ranks; None where this process trains alone.
+        rank_failure: which rank's failure ended a run of several, and why; None where none did.
     """
 
     def __init__(self, model: object, bus: Bus, data: SharedData, driver: hand_loop.Driver) -> None:
@@ -99,6 +107,10 @@ class TrainingRun:
             bus.minibatch_end,
             on_look=lambda: data.publish_if_due(before=lambda: cost.settle(wait=False)),
         )
+        self.rank = 0
+        self.ranks: Ranks | None = None
+        self.rank_failure: RankFailure | None = None
+        self.train_costs: TrainCosts | None = None
         self._files: dict[Path, tuple[str, object]] = {}
         self._driver = driver
         self._process = os.getpid()
@@ -175,7 +187,8 @@ class TrainingRun:
     def request_stop(self, reason: str, author: str = "user", at: Boundary = "minibatch") -> None:
         """Vote to stop the run at the next boundary; it then ends with the reason "stopped".
 
-        Loops that ask only `model.finished`, as neon's fit, stop at the end of the epoch.
+        Loops that ask only `model.finished`, as neon's fit, stop at the end of the epoch. Of a run of several
+        ranks all stop, at a boundary that they agree on.
 
         Raises:
             RunStateError: the run has not begun, or has ended.
@@ -185,6 +198,13 @@ class TrainingRun:
             raise RunStateError("request_stop: no run is in progress")
         if at not in get_args(Boundary):
             raise ConfigurationError(f"at={at!r}: expected one of {', '.join(get_args(Boundary))}")
+        if self.ranks is None:
+            self.adopt(reason, author, at)
+        else:
+            self.ranks.stops.wish(reason, author, at)
+
+    def adopt(self, reason: str, author: str, at: Boundary) -> None:
+        """Vote, and tell loops that ask only `model.finished`."""
         if isinstance(self.model, CanFinish):
             self.model.finished = True
         self.vote(reason, author, at)
@@ -206,6 +226,11 @@ class TrainingRun:
                 f"{other} and {owner} would both write {str(expand(path))!r}, each over the other: "
                 "give one of them another path"
             )
+
+    def share_costs(self, window: Callable[[], deque[float]]) -> None:
+        """Have the last costs that a smoothing goes on with be those of all ranks; see `run_link.RunLink`."""
+        if self.train_costs is not None:
+            self.train_costs.share(window)
 
     def report(self, problem: str) -> None:
         """Log a problem as an error the first time it occurs, and once more when the run ends."""

@@ -104,6 +104,7 @@ def _entry(run: TrainingRun, minibatches: int | None, states: Mapping[str, Any])
     return {
         "format": FORMAT,
         "run_id": run.run_id,
+        "ranks": 1 if run.ranks is None else run.ranks.size,
         "epoch": run.epoch if is_within else run.epoch + 1,
         "epochs_complete": run.epochs_complete + run.is_ending_epoch,
         "is_within_epoch": is_within,

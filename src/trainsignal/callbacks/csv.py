@@ -32,6 +32,7 @@ class CSVCallback(Callback):
     """
 
     optional_reads = (keys.EVERYTHING,)
+    only_first = True
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class DeconvCallback(Callback):
 
     needs = (CanProjectBack,)
     writes = (keys.DECONV,)
+    only_first = True
 
     def __init__(
         self,

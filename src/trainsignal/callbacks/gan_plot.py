@@ -42,6 +42,7 @@ class GANPlotCallback(Callback):
     """
 
     optional_reads = (keys.GAN_ITERATIONS, keys.GAN_COST)
+    only_first = True
 
     def __init__(
         self,

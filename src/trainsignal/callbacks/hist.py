@@ -34,6 +34,7 @@ class HistCallback(Callback):
 
     needs = (HasLayers,)
     writes = (keys.Numbered(keys.HISTOGRAMS), keys.Numbered(keys.HISTOGRAM_NANS))
+    only_first = True
 
     def __init__(self, plot_per_mini: bool, filter_key: str | Collection[str]) -> None:
         """Store what to look at, and when.

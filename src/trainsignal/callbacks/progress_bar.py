@@ -30,6 +30,7 @@ class ProgressBarCallback(Callback):
     """
 
     optional_reads = (keys.TRAIN_COST, keys.MULTICOST_TRAIN, keys.LOSS)
+    only_first = True
 
     def __init__(
         self,

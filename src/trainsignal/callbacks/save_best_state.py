@@ -28,6 +28,7 @@ class SaveBestStateCallback(Callback):
 
     reads = (keys.LOSS,)
     needs = (CanSerialize,)
+    only_first = True
 
     def __init__(self, path: str | Path) -> None:
         """Store where to save; the suffix chooses the format.

@@ -29,6 +29,7 @@ class SerializeModelCallback(Callback):
 
     needs = (CanSerialize,)
     optional_reads = (keys.RUN_STATE,)
+    only_first = True
 
     def __init__(
         self,

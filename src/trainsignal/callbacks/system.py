@@ -20,6 +20,8 @@ class SystemCallback(Callback):
     GPUs have series where there are any, each for all processes on it. Needs the extra "system".
     """
 
+    only_first = True
+
     def __init__(
         self,
         epoch_freq: Frequency = 1,

@@ -31,6 +31,7 @@ class TensorBoardCallback(Callback):
     """
 
     optional_reads = (keys.EVERYTHING,)
+    only_first = True
 
     def __init__(
         self, log_dir: str | Path, minibatch_freq: Frequency = 10, *, clock: Callable[[], float] = time.time

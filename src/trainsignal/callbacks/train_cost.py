@@ -8,7 +8,7 @@ from typing import Any
 from trainsignal import keys
 from trainsignal.callback import Callback
 from trainsignal.minibatch_series import create_minibatch_series
-from trainsignal.run_link import run_of
+from trainsignal.run_link import joined_run, run_of
 from trainsignal.shared_data import BufferedDataset, SharedData
 from trainsignal.smoothed_cost import window_width
 
@@ -33,8 +33,12 @@ class TrainCostCallback(Callback):
         self._costs: deque[float] = deque(maxlen=self.wsz)
 
     def on_train_begin(self, callback_data: SharedData, model: Any, epochs: int) -> None:
-        create_minibatch_series(callback_data, keys.TRAIN_COST, direction="min")
+        series = create_minibatch_series(callback_data, keys.TRAIN_COST, direction="min")
+        series.attrs[keys.WINDOW] = self.wsz
         self._costs.clear()
+        run = joined_run(self)
+        if run is not None:
+            run.share_costs(lambda: self._costs)
 
     def on_minibatch_end(self, callback_data: SharedData, model: Any, epoch: int, minibatch: int) -> None:
         run = run_of(self)

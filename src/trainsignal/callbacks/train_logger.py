@@ -23,6 +23,7 @@ class TrainLoggerCallback(Callback):
     """
 
     optional_reads = (keys.TRAIN_COST, keys.MULTICOST_TRAIN, keys.LOSS)
+    only_first = True
 
     def __init__(self, epoch_freq: Frequency = 1, minibatch_freq: Frequency = None) -> None:
         """Store when to log."""

@@ -32,6 +32,7 @@ class WatchTickerCallback(Callback):
     """
 
     needs = (CanInfer,)
+    only_first = True
 
     def __init__(self, model: object, valid_set: Any, epoch_freq: Frequency = 1) -> None:
         """Store what to look at.

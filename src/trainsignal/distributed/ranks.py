@@ -1,0 +1,149 @@
+"""`Ranks`: how one rank of a run goes along with the others, from their meeting to the end of the run.
+
+The run asks it at its boundaries; what travels, and how, is in the other files of this folder.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from trainsignal.distributed.communicator import Communicator, gather_bytes
+from trainsignal.distributed.failure import RankFailure
+from trainsignal.distributed.last_resort import LastResort
+from trainsignal.distributed.meeting import Introduction, check_alike
+from trainsignal.distributed.stops import Stops, Surroundings
+from trainsignal.distributed.together import Together
+from trainsignal.distributed.watch import Watch
+from trainsignal.errors import RankFailedError
+
+_logger = logging.getLogger(__name__)
+
+CONNECTING_S: Final = 20.0
+"""Seconds within which the watches of all ranks find each other."""
+
+AFTERWARDS_S: Final = 5.0
+"""Seconds for which a rank that failed waits longer than the others may take."""
+
+
+class Ranks:
+    """The ranks of one run, seen from one of them.
+
+    Attributes:
+        rank: 0-based number of this process.
+        size: how many there are, 2 or more.
+        announced: minibatches of an epoch, the most that a rank knows of; 0 where none does.
+        together: what they do at once.
+        stops: how they stop together.
+    """
+
+    def __init__(
+        self, communicator: Communicator, around: Surroundings, last_resort: LastResort, patience_s: float
+    ) -> None:
+        """Stand for ranks that have not met.
+
+        Args:
+            communicator: an open one.
+            around: the run.
+            last_resort: called when another rank has failed.
+            patience_s: seconds that a rank has to come to a boundary.
+        """
+        self.rank, self.size = communicator.rank, communicator.size
+        self.announced = 0
+        self.together = Together(communicator)
+        self.stops = Stops(self.rank, self.size, self.together, around)
+        self._communicator = communicator
+        self._around = around
+        self._last_resort = last_resort
+        self._patience_s = patience_s
+
+    @contextmanager
+    def meeting(self, introduce: Callable[[], Introduction]) -> Generator[None]:
+        """Prepare the run inside the block; then meet the others, to whom an error in it is told.
+
+        Args:
+            introduce: called at the end; returns what this rank tells of itself.
+
+        Raises:
+            RankFailedError: another rank cannot begin.
+            WiringError: the ranks differ.
+            CommunicatorError: they do not reach each other.
+        """
+        try:
+            yield
+            introduction = introduce()
+        except Exception as error:
+            self._meet(Introduction(problem=f"{type(error).__name__}: {error}"))
+            raise
+        introductions = self._meet(introduction)
+        check_alike(introductions, self.rank)
+        self._around.position.run_id = introductions[0].run_id
+        self.announced = max(one.minibatches for one in introductions)
+        self._connect(introductions)
+
+    def ending(self, error: BaseException | None) -> RankFailure | None:
+        """Tell the others if this rank fails, and return whose failure ends the run; None where none does.
+
+        Args:
+            error: what ends the run on this rank, or None; it gets a note where another rank failed first.
+        """
+        if error is None or self.stops.is_ended_by_signal:
+            return None
+        if isinstance(error, RankFailedError) and self.together.has_news:
+            return self.together.failure()
+        is_of_this_rank = not isinstance(error, RankFailedError)
+        text = f"{type(error).__name__}: {error}".removesuffix(": ") if is_of_this_rank else str(error)
+        if self.together.watch is None:
+            return RankFailure(self.rank, text)
+        failure = self.together.watch.fail(text)
+        if failure.rank != self.rank:
+            error.add_note(f"{failure} (that failed first)")
+        return failure
+
+    def ended(self) -> None:
+        """Note that this rank's run is over; one that failed waits until the others have noticed."""
+        self._last_resort.dismiss()
+        watch = self.together.watch
+        if watch is not None:
+            failure = watch.failure()
+            if failure is not None and failure.rank == self.rank:
+                watch.wait_for_others(self._patience_s + AFTERWARDS_S)
+            watch.leave()
+            watch.close()
+        self._communicator.close()
+
+    def _meet(self, introduction: Introduction) -> list[Introduction]:
+        told = gather_bytes(self._communicator, introduction.encoded(), check=lambda: None)
+        return [Introduction.decoded(content) for content in told]
+
+    def _connect(self, introductions: Sequence[Introduction]) -> None:
+        """Join the watches; a run whose ranks cannot reach the first one goes on without."""
+        is_one_host = len({one.host for one in introductions}) == 1
+        watch = Watch(
+            self.rank, self.size, self._hear_of_failure, on_message=self.stops.hear, is_one_host=is_one_host
+        )
+        self.together.watch = watch  # before all are connected: one that is may be asked at once
+        offers = gather_bytes(self._communicator, watch.offer(), check=lambda: None)
+        is_connected = watch.connect(offers[0], CONNECTING_S)
+        answers = gather_bytes(self._communicator, b"1" if is_connected else b"", check=lambda: None)
+        if all(answers):
+            return
+        self.together.watch = None
+        watch.leave()
+        watch.close()
+        missing = [rank for rank, answer in enumerate(answers) if not answer]
+        if self.rank == 0:
+            _logger.warning(
+                "ranks %s cannot reach rank 0 at %s: a rank that fails is noticed only when %s does, and "
+                "stops are agreed at the ends of epochs alone. Allow TCP connections between the machines.",
+                missing, platform.node(), self._communicator.name,
+            )  # fmt: skip
+
+    def _hear_of_failure(self, failure: RankFailure) -> None:
+        """Note that another rank has failed; called in the watch's thread."""
+        self.together.has_news = True
+        self._around.wake()
+        self._last_resort.call(failure)

@@ -1,0 +1,162 @@
+"""`Stops`: no rank leaves the loop alone: a wish of one becomes a stop of all, at one boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import sleep
+from typing import Final, Protocol
+
+import numpy as np
+
+from trainsignal.distributed.moderator import MARGIN, Message
+from trainsignal.distributed.together import Together
+from trainsignal.distributed.wishes import Vote, Wish, decode, encode, signal_among, votes_of
+from trainsignal.run_link import Boundary
+
+WAITING_S: Final = 0.001
+"""Seconds between two looks whether the decision has come."""
+
+LONGEST_TEXT: Final = 2000
+"""Characters of a reason that travel."""
+
+
+class Position(Protocol):
+    """Where the run stands on this rank: a `TrainingRun`."""
+
+    epoch: int
+    is_in_epoch: bool
+    run_id: str
+
+    @property
+    def epoch_minibatches(self) -> int:
+        """Minibatches done in the current epoch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a rank asks of its run, and has it do.
+
+    Attributes:
+        position: where the run stands.
+        wake: has the end of the next minibatch look at what has come; may be called by any thread.
+        adopt: makes a vote of all ranks one of this run's.
+        end_by_signal: raises what a signal, of this number and author, ends a run with.
+        asked_signal: returns number and name of a signal that came and has not been heeded, or None.
+    """
+
+    position: Position
+    wake: Callable[[], object]
+    adopt: Callable[[Vote], object]
+    end_by_signal: Callable[[int, str], object]
+    asked_signal: Callable[[], tuple[int, str] | None]
+
+
+class Stops:
+    """What this rank wishes, and where all stop.
+
+    Attributes:
+        is_ended_by_signal: whether all ranks end because of a signal, so that none fails by ending.
+    """
+
+    def __init__(self, rank: int, size: int, together: Together, around: Surroundings) -> None:
+        """Begin without a wish.
+
+        Args:
+            rank: 0-based number of this process.
+            size: how many there are.
+            together: what the ranks do at once.
+            around: the run.
+        """
+        self.is_ended_by_signal = False
+        self._rank = rank
+        self._size = size
+        self._together = together
+        self._around = around
+        self._wishes: list[Wish] = []
+        self._wished = 0
+        self._has_wished_signal = False
+        self._held_at: tuple[int, int] | None = None
+        self._decision: Message | None = None
+
+    def wish(self, reason: str, author: str, at: Boundary, signal: int | None = None) -> None:
+        """Have all ranks stop, at the next moment at which they can agree on it."""
+        wish = Wish(self._rank, self._wished, reason[:LONGEST_TEXT], author[:LONGEST_TEXT], at, signal)
+        self._wished += 1
+        self._wishes.append(wish)
+        if at == "minibatch" and self._together.watch is not None:
+            self._together.watch.send({"wish": wish.as_dict()})
+
+    def at_boundary(self) -> None:
+        """Look what has come: a failure, a signal of the operating system, a moment at which all stop.
+
+        Raises:
+            RankFailedError: another rank failed.
+            BaseException: what a signal ends the run with.
+        """
+        self._together.check()
+        asked = self._around.asked_signal()
+        if asked is not None and not self._has_wished_signal:
+            self._has_wished_signal = True
+            number, name = asked
+            self.wish(name, name, "minibatch", number)
+        if self._held_at is not None and self._around.position.is_in_epoch:
+            self._stop_where_agreed(self._held_at)
+
+    def agree(self) -> None:
+        """Heed, at the end of an epoch, what any rank wishes.
+
+        Raises:
+            RankFailedError: another rank failed.
+            BaseException: what a signal ends the run with.
+        """
+        self.at_boundary()
+        mine = list(self._wishes)
+        if self._together.sum(np.array([len(mine)], np.float64))[0]:
+            self._heed(decode(self._together.gather(encode(mine))))
+
+    def hear(self, message: Message) -> None:
+        """Answer the moderator, or take its decision; called in the watch's thread."""
+        if "where" in message:
+            self._held_at = epoch, done = self._next_minibatch()
+            assert self._together.watch is not None
+            self._together.watch.send({"epoch": epoch, "done": done})
+        else:
+            self._decision = message
+        self._around.wake()
+
+    def _stop_where_agreed(self, held_at: tuple[int, int]) -> None:
+        """Stop here if it was agreed that all stop after this minibatch."""
+        position = self._around.position
+        here = (position.epoch, position.epoch_minibatches)
+        held_epoch, held_done = held_at
+        furthest = (position.epoch, (held_done if held_epoch == position.epoch else 0) + MARGIN)
+        while self._decision is None and here >= furthest:
+            self._together.check()
+            sleep(WAITING_S)
+        decision = self._decision
+        if decision is None or here < (decision["epoch"], decision["done"]):
+            self._around.wake()  # looks again after the next minibatch
+            return
+        self._held_at = None
+        if here == (decision["epoch"], decision["done"]):  # else the epoch ended before
+            self._heed([Wish(**wish) for wish in decision["wishes"]])
+
+    def _next_minibatch(self) -> tuple[int, int]:
+        """Return the epoch of the next minibatch, and how many of it are done; an epoch that ends is over."""
+        position = self._around.position
+        if position.is_in_epoch:
+            return position.epoch, position.epoch_minibatches
+        return position.epoch + bool(position.epoch_minibatches), 0
+
+    def _heed(self, wishes: Sequence[Wish]) -> None:
+        """Do what all ranks do now because of the same wishes."""
+        heeded = {(wish.rank, wish.number) for wish in wishes}
+        self._wishes = [one for one in self._wishes if (one.rank, one.number) not in heeded]
+        signal = signal_among(wishes)
+        if signal is not None and signal.signal is not None:
+            self.is_ended_by_signal = True
+            self._around.end_by_signal(signal.signal, f"{signal.author} on rank {signal.rank}")
+        for vote in votes_of([wish for wish in wishes if wish.signal is None], self._size):
+            self._around.adopt(vote)

@@ -1,0 +1,99 @@
+"""`Together`: collectives of a run's ranks that end when one of them fails, instead of waiting for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, TypeVar
+
+from trainsignal.distributed.communicator import Communicator, Numbers, gather_bytes, wait
+from trainsignal.distributed.failure import RankFailure
+from trainsignal.distributed.watch import Watch
+from trainsignal.errors import CommunicatorError, RankFailedError
+
+_Result = TypeVar("_Result")
+
+NEWS_S: Final = 3.0
+"""Seconds to wait, after an error out of a collective, for the news of who failed."""
+
+LEFT_S: Final = 10.0
+"""Seconds after which a rank that has left is missed in a collective; what it gave may be under way still."""
+
+
+class Together:
+    """What all ranks do at once, over the communicator, while the watch looks whether they are there.
+
+    Attributes:
+        watch: of this rank; None before the ranks have met, and where they cannot reach each other.
+        has_news: whether another rank has failed; set by the watch's thread.
+    """
+
+    def __init__(self, communicator: Communicator) -> None:
+        """Stand for ranks that have no watch yet; `communicator` is open, or will be."""
+        self.watch: Watch | None = None
+        self.has_news = False
+        self._communicator = communicator
+
+    def sum(self, values: Numbers) -> Numbers:
+        """Return the sums over all ranks, (n,) float64; n is the same on all of them.
+
+        Raises:
+            RankFailedError: another rank failed, or left.
+            CommunicatorError: the ranks do not reach each other any more.
+        """
+        return self._collective(lambda: wait(self._communicator.start_sum(values), self._waiting()))
+
+    def gather(self, content: bytes) -> list[bytes]:
+        """Return the contents of all ranks, by rank.
+
+        Raises:
+            RankFailedError: another rank failed, or left.
+            CommunicatorError: the ranks do not reach each other any more.
+        """
+        return self._collective(lambda: gather_bytes(self._communicator, content, self._waiting()))
+
+    def check(self) -> None:
+        """Raise if another rank is known to have failed.
+
+        Raises:
+            RankFailedError: it has.
+        """
+        if self.has_news:
+            raise RankFailedError(str(self.failure()))
+
+    def failure(self, wait_s: float = 0.0) -> RankFailure | None:
+        """Return whose failure ends the run, if that is known within so many seconds."""
+        return None if self.watch is None else self.watch.failure(wait_s)
+
+    def _collective(self, collective: Callable[[], _Result]) -> _Result:
+        try:
+            return collective()
+        except RankFailedError:
+            raise
+        except CommunicatorError as error:
+            failure = self.failure(NEWS_S) or self._who_left()
+            if failure is None:
+                raise
+            raise RankFailedError(str(failure)) from error
+
+    def _waiting(self) -> Callable[[], None]:
+        """Return what looks, while this rank waits, whether the others are still there."""
+        missed_since: float | None = None
+
+        def check() -> None:
+            nonlocal missed_since
+            self.check()
+            failure = self._who_left()
+            if failure is None:
+                return
+            if missed_since is None:
+                missed_since = monotonic()
+            if monotonic() - missed_since > LEFT_S:
+                raise RankFailedError(str(failure))
+
+        return check
+
+    def _who_left(self) -> RankFailure | None:
+        """Return the first of the ranks that have left, as a failure: the others needed it still."""
+        left = frozenset[int]() if self.watch is None else self.watch.left()
+        return RankFailure(min(left), "left the loop, while other ranks went on") if left else None

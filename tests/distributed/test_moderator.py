@@ -1,0 +1,77 @@
+"""Where all ranks stop, when one of them wants that amid an epoch."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainsignal.distributed.moderator import MARGIN, Message, Moderator
+
+WISH = {"rank": 1, "number": 0, "reason": "enough", "author": "user", "at": "minibatch", "signal": None}
+
+
+def moderator(size: int) -> tuple[Moderator, list[Message]]:
+    told: list[Message] = []
+    return Moderator(size, told.append), told
+
+
+def test_nobody_is_asked_as_long_as_nobody_has_a_wish() -> None:
+    one, told = moderator(2)
+    one.forget(1)
+    assert told == []
+
+
+def test_all_are_asked_where_they_are_once_for_all_wishes() -> None:
+    one, told = moderator(2)
+    one.hear(1, {"wish": WISH})
+    one.hear(0, {"wish": {**WISH, "rank": 0}})
+    assert told == [{"where": True}]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=6))
+def test_all_stop_where_no_rank_can_have_been(positions: list[tuple[int, int]]) -> None:
+    one, told = moderator(len(positions))
+    one.hear(0, {"wish": WISH})
+    for rank, (epoch, done) in enumerate(positions):
+        assert told[1:] == [], "decided before all have answered"
+        one.hear(rank, {"epoch": epoch, "done": done})
+    epoch, done = max(positions)
+    assert told[1:] == [{"epoch": epoch, "done": done + MARGIN, "wishes": [WISH]}]
+
+
+def test_a_wish_that_comes_while_ranks_are_asked_is_part_of_the_decision() -> None:
+    one, told = moderator(2)
+    other = {**WISH, "rank": 0, "reason": "too hot"}
+    one.hear(1, {"wish": WISH})
+    one.hear(0, {"epoch": 0, "done": 4})
+    one.hear(0, {"wish": other})
+    one.hear(1, {"epoch": 0, "done": 5})
+    assert told[-1]["wishes"] == [WISH, other]
+
+
+def test_a_rank_that_has_left_is_not_waited_for() -> None:
+    one, told = moderator(3)
+    one.hear(1, {"wish": WISH})
+    one.hear(0, {"epoch": 0, "done": 4})
+    one.hear(1, {"epoch": 0, "done": 4})
+    one.forget(2)
+    assert told[-1]["done"] == 4 + MARGIN
+
+
+def test_there_is_one_decision() -> None:
+    one, told = moderator(1)
+    one.hear(0, {"wish": WISH})
+    one.hear(0, {"epoch": 0, "done": 4})
+    one.hear(0, {"epoch": 0, "done": 5})
+    one.hear(0, {"wish": WISH})
+    one.forget(0)
+    assert len(told) == 2
+
+
+def test_positions_of_ranks_that_have_all_left_decide_nothing() -> None:
+    one, told = moderator(2)
+    one.hear(1, {"wish": WISH})
+    one.hear(1, {"epoch": 0, "done": 4})
+    one.forget(1)
+    one.forget(0)
+    assert told == [{"where": True}]
