@@ -8,6 +8,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 from benchmarks import (
+    agreement,
     default_callbacks,
     empty_publish,
     evaluation,
@@ -15,6 +16,8 @@ from benchmarks import (
     histogram,
     import_time,
     plugging_in,
+    relay,
+    remote,
     report,
     ten_callbacks,
     ten_million,
@@ -33,6 +36,9 @@ QUESTIONS = (
     plugging_in.measure,
     torch_loop.measure,
     report.measure,
+    relay.measure,
+    remote.measure,
+    agreement.measure,
     import_time.measure,
 )
 PACKAGES = (

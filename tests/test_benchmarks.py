@@ -86,6 +86,14 @@ ROWS = {
         "h5py reads the same data, NumPy finds its lowest and highest (baseline)",
         "the page opens in headless Chromium ",
     ],
+    "Relay a run of 20,000 minibatches an epoch, with TrainCost": [
+        "not relayed (baseline)",
+        "relayed ",
+        "relayed, the server is away ",
+        "relayed, a run from its begin until the server has all of it ",
+    ],
+    "A listener hears an epoch's end": ["1 run (baseline)", "200 runs "],
+    "Agree at an epoch's end, simulated": ["8 ranks (baseline)", "64 ranks ", "4,096 ranks "],
     "import trainsignal": [
         "numpy and h5py (baseline)",
         "trainsignal, after them ",
@@ -93,7 +101,7 @@ ROWS = {
     ],
 }
 PEERS = ["Ignite", "torchtnt", "Keras", "Lightning"]
-GOALS = 23
+GOALS = 29
 
 
 @cache

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.launching import Library, command, environment
+
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 MOST_LINES = 59
@@ -63,3 +65,18 @@ def test_example_says_what_to_see(example: Path) -> None:
 def test_example_is_short_enough_to_be_read(example: Path) -> None:
     lines = len(example.read_text(encoding="utf-8").splitlines())
     assert lines <= MOST_LINES or example.stem in LONGER
+
+
+@pytest.mark.parametrize("library, example", [("torch", "ddp_digits"), ("mpi", "mpi_digits")])
+def test_example_of_several_ranks_runs_as_one(library: Library, example: str, tmp_path: Path) -> None:
+    script = next(one for one in EXAMPLES if one.stem == example)
+
+    done = subprocess.run(
+        [*command(library, 2), str(script)],
+        cwd=tmp_path, env=environment(), capture_output=True, encoding="utf-8", timeout=120,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("run          completed") == 1, "the first rank tells"
+    archives = [file.name for file in tmp_path.iterdir() if file.suffix == ".h5"]
+    assert archives == [f"{library if library == 'mpi' else 'ddp'}.h5"]

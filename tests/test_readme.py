@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+
+from tests.support.redis_server import RedisServer
 
 README = Path(__file__).parent.parent / "README.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -33,18 +36,22 @@ def run_commands(block: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any], Path]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, Any], Path]]:
     """Return what the blocks printed, the names that they left, and the folder in which they ran."""
     folder = tmp_path_factory.mktemp("readme")
+    server = RedisServer(folder / "redis")
+    server.start()
     names: dict[str, Any] = {}
     printed = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
-        for language, block in FENCE.findall(README.read_text("utf-8")):
+        for language, written in FENCE.findall(README.read_text("utf-8")):
+            block = written.replace("redis://localhost:6379", server.url)
             if language == "python":
                 exec(compile(block, str(README), "exec"), names)
             else:
                 printed.write(run_commands(block))
-    return printed.getvalue(), names, folder
+    yield printed.getvalue(), names, folder
+    server.stop()
 
 
 def test_handler_of_every_second_epoch_and_of_the_series_were_called(
@@ -97,3 +104,9 @@ def test_the_commands_have_left_their_pages_and_tables(ran: tuple[str, dict[str,
     assert (folder / "comparison.html").exists()
     assert (folder / "run.csv").read_text("utf-8").startswith("series,row,epoch")
     assert "completed" in ran[0]
+
+
+def test_run_was_heard_elsewhere(ran: tuple[str, dict[str, Any], Path]) -> None:
+    heard = re.findall(r"^far away, epoch (\d): loss 0\.\d+$", ran[0], re.MULTILINE)
+
+    assert heard == ["0", "1", "2", "3"]
