@@ -13,7 +13,7 @@ import pytest
 from tests.support.ranks import ThreadRanks
 from trainsignal.distributed import SingleProcess
 from trainsignal.distributed import torch as torch_file
-from trainsignal.distributed.detect import communicator_for
+from trainsignal.distributed.detect import can_agree, communicator_for
 from trainsignal.errors import ConfigurationError
 
 TORCHRUN = {"WORLD_SIZE": "4", "RANK": "0", "LOCAL_RANK": "0", "TORCHELASTIC_RUN_ID": "none"}
@@ -174,7 +174,7 @@ def test_what_is_no_communicator_is_refused_with_what_wraps_it(given: object, wo
 def test_neither_pytorch_nor_mpi_is_imported_to_find_out() -> None:
     script = """
 import sys
-from trainsignal.distributed.detect import communicator_for
+from trainsignal.distributed.detect import can_agree, communicator_for
 from trainsignal.errors import ConfigurationError
 communicator_for(None)
 try:
@@ -187,3 +187,13 @@ else:
     subprocess.run(
         [sys.executable, "-c", script], check=True, env={"PYTHONPATH": ":".join(sys.path)}, timeout=60
     )
+
+
+@pytest.mark.parametrize(
+    "processes, of_torch, expected", [(1, 0, True), (1, 1, True), (2, 2, True), (2, 0, False), (2, 1, False)]
+)
+def test_processes_of_a_framework_agree_where_torch_has_brought_them_together(
+    processes: int, of_torch: int, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainsignal.distributed.detect.torch_size", lambda: of_torch)
+    assert can_agree(processes) is expected

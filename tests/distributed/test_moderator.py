@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainsignal.distributed.moderator import MARGIN, Message, Moderator
+from trainsignal.distributed.moderator import MARGIN, MOST_WISHES, Message, Moderator
 
 WISH = {"rank": 1, "number": 0, "reason": "enough", "author": "user", "at": "minibatch", "signal": None}
 
@@ -75,3 +75,15 @@ def test_positions_of_ranks_that_have_all_left_decide_nothing() -> None:
     one.forget(1)
     one.forget(0)
     assert told == [{"where": True}]
+
+
+def test_of_very_many_wishes_the_first_are_told_and_a_signal_among_them() -> None:
+    one, told = moderator(1)
+    for number in range(2 * MOST_WISHES):
+        one.hear(0, {"wish": {**WISH, "number": number}})
+    one.hear(0, {"wish": {**WISH, "signal": 15}})
+    one.hear(0, {"wish": {**WISH, "signal": 15, "rank": 1}})
+    one.hear(0, {"epoch": 0, "done": 4})
+    wishes = told[-1]["wishes"]
+    assert [wish["number"] for wish in wishes[:-1]] == list(range(MOST_WISHES))
+    assert wishes[-1]["signal"] == 15

@@ -76,18 +76,30 @@ def communicator_for(given: object | None, *, environment: Mapping[str, str] = o
     """
     if given is not None:
         return _checked(given)
-    torch_size = _torch_size()
-    if torch_size > 1:
+    size = torch_size()
+    if size > 1:
         from trainsignal.distributed.torch import TorchCommunicator
 
-        _logger.info("the %d processes of torch.distributed train together, as ranks of one run", torch_size)
+        _logger.info("the %d processes of torch.distributed train together, as ranks of one run", size)
         return TorchCommunicator()
-    if torch_size == 0:
+    if size == 0:
         _warn_of_others(environment)
     return SingleProcess()
 
 
-def _torch_size() -> int:
+def can_agree(processes: int) -> bool:
+    """Return whether all processes of a framework can drive callbacks, as ranks that stop together.
+
+    Where they cannot, as the framework has brought them together by something else than torch.distributed,
+    the first one alone drives.
+
+    Args:
+        processes: how many the framework has.
+    """
+    return processes in (1, torch_size())
+
+
+def torch_size() -> int:
     """Return how many processes torch.distributed has brought together; 0 where it has not."""
     distributed: Any = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():

@@ -15,6 +15,9 @@ MARGIN: Final = 3
 """Minibatches that a rank may go on after it has said where it is: the one that it is in, that it may be
 leaving at this moment, and one more, so that ranks that compute in step seldom wait."""
 
+MOST_WISHES: Final = 16
+"""So many are told to all; of thousands of ranks, each may get the same signal."""
+
 Message = dict[str, Any]
 """Plain values, for JSON."""
 
@@ -38,19 +41,24 @@ class Moderator:
         """
         self._tell_all = tell_all
         self._taking_part = set(range(size))
-        self._wishes: list[Any] = []
+        self._wishes: list[dict[str, Any]] = []
         self._positions: dict[int, tuple[int, int]] = {}
         self._is_decided = False
 
     def hear(self, rank: int, message: Message) -> None:
         """Take a message of a rank."""
         if "wish" in message:
-            self._wishes.append(message["wish"])
-            if len(self._wishes) == 1:
-                self._tell_all({"where": True})
+            self._note(message["wish"])
         else:
             self._positions[rank] = (message["epoch"], message["done"])
             self._decide_if_all_answered()
+
+    def _note(self, wish: dict[str, Any]) -> None:
+        is_first_signal = wish["signal"] is not None and all(one["signal"] is None for one in self._wishes)
+        if len(self._wishes) < MOST_WISHES or is_first_signal:
+            self._wishes.append(wish)
+        if len(self._wishes) == 1:
+            self._tell_all({"where": True})
 
     def forget(self, rank: int) -> None:
         """Wait no more for a rank that has left."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self, cast
 
 from trainsignal.container import Callbacks
+from trainsignal.distributed.detect import can_agree
 from trainsignal.errors import ConfigurationError, RunStateError
 from trainsignal.extras import require
 from trainsignal.frameworks import refuse_two_checkpoints
@@ -76,7 +77,7 @@ class IgniteLoop:
         self._output_transform = output_transform
         self._trainer: Any = None
         self._handlers: list[tuple[Any, Any, Callable[..., None]]] = []
-        self._is_alone = True
+        self._agrees = True
         self._is_fed = False
 
     def attach(self, trainer: Any, evaluators: Mapping[str, Any] | None = None) -> Self:
@@ -129,8 +130,8 @@ class IgniteLoop:
 
     def _begin(self) -> None:
         """Begin the run, where the engine or our checkpoint says."""
-        self._is_alone = distributed.get_world_size() == 1
-        if distributed.get_rank() != 0:
+        self._agrees = can_agree(distributed.get_world_size())
+        if not self._agrees and distributed.get_rank() != 0:
             return
         state, run = self._trainer.state, self._driver.run
         length = state.epoch_length
@@ -167,12 +168,12 @@ class IgniteLoop:
         if self._is_fed:
             trainer.state.iteration += run.epoch_minibatches
         self._is_fed = False
-        if self._is_alone and driver.should_stop():
+        if self._agrees and driver.should_stop():
             trainer.terminate()
 
     def _end_minibatch(self) -> None:
         cost = self._output_transform(self._trainer.state.output)
-        if self._driver.end_minibatch(cost) and self._is_alone:
+        if self._driver.end_minibatch(cost) and self._agrees:
             self._trainer.terminate()
 
     def _end_epoch(self) -> None:
@@ -181,7 +182,7 @@ class IgniteLoop:
             driver.report(self._trainer.state.metrics)
             driver.end_epoch()
         wanted = driver.run.should_stop("epoch")
-        if wanted if self._is_alone else distributed.all_reduce(int(wanted), "MAX"):
+        if wanted if self._agrees else distributed.all_reduce(int(wanted), "MAX"):
             self._trainer.terminate()
 
     def _evaluated(self, evaluator: Any, name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from trainsignal.abilities import TakesOptimizers
 from trainsignal.container import Callbacks
+from trainsignal.distributed.detect import can_agree
 from trainsignal.errors import ConfigurationError
 from trainsignal.extras import require
 from trainsignal.frameworks import refuse_two_checkpoints
@@ -53,7 +54,7 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
         self._loss = loss
         self._last = _LastAtEpochEnd(self._end_epoch)
         self._seen: Mapping[str, Any] = {}
-        self._is_alone = True
+        self._agrees = True
         self._is_fed = False
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -62,9 +63,9 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
         Raises:
             TrainSignalError: what is wrong with the wiring, the files, the model or the trainer.
         """
-        self._seen, self._is_alone = {}, trainer.world_size == 1
+        self._seen, self._agrees = {}, can_agree(trainer.world_size)
         trainer.callbacks = [*trainer.callbacks, self._last]
-        if not trainer.is_global_zero:
+        if not self._drives(trainer):
             return
         self._begin(trainer, pl_module)
         run = self._driver.run
@@ -91,7 +92,7 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
                     "Give it a __len__."
                 )
         self._is_fed = False
-        trainer.should_stop = trainer.should_stop or (self._is_alone and self._driver.should_stop())
+        trainer.should_stop = trainer.should_stop or (self._agrees and self._driver.should_stop())
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Begin a minibatch."""
@@ -104,7 +105,7 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
         cost = outputs.get("loss") if outputs else None
         if cost is not None and trainer.accumulate_grad_batches != 1:
             cost = cost * trainer.accumulate_grad_batches  # Lightning has divided it
-        if self._driver.end_minibatch(cost) and self._is_alone:
+        if self._driver.end_minibatch(cost) and self._agrees:
             trainer.should_stop = True
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -114,7 +115,7 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Tell of a fit that had nothing to do, as with an empty loader: a run without epochs."""
-        if trainer.is_global_zero and not self._driver.run.has_begun:
+        if self._drives(trainer) and not self._driver.run.has_begun:
             self._begin(trainer, pl_module)
             self._driver.end()
 
@@ -122,6 +123,10 @@ class LightningLoop(pytorch.Callback):  # type: ignore[misc]  # untyped framewor
         """Close the run because of an exception."""
         self._leave(trainer)
         self._driver.failed(exception)
+
+    def _drives(self, trainer: Any) -> bool:
+        """Return whether the callbacks of this process take part."""
+        return self._agrees or bool(trainer.is_global_zero)
 
     def _begin(self, trainer: Any, pl_module: Any) -> None:
         driver = self._driver

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from trainsignal.abilities import TakesOptimizers
 from trainsignal.container import Callbacks
+from trainsignal.distributed.detect import can_agree
 from trainsignal.errors import ConfigurationError
 from trainsignal.extras import require
 from trainsignal.frameworks import refuse_two_checkpoints
@@ -83,7 +84,7 @@ class TransformersLoop(transformers.TrainerCallback):  # type: ignore[misc]  # u
         self._is_loss_in_outputs = is_loss_in_outputs
         self._hook = LossHook()
         self._handle: Any = None
-        self._is_alone = True
+        self._agrees = True
         self._awaited = 0  # evaluations before the epoch ends
         self._has_begun = self._is_in_epoch = False  # told in every process of the Trainer
         self._is_to_catch_up = self._has_warned = False
@@ -96,8 +97,8 @@ class TransformersLoop(transformers.TrainerCallback):  # type: ignore[misc]  # u
                 nothing is left to do.
             TrainSignalError: what is wrong with the wiring, the files or the model.
         """
-        self._is_alone = args.world_size == 1
-        if not state.is_world_process_zero:
+        self._agrees = can_agree(args.world_size)
+        if not self._agrees and not state.is_world_process_zero:
             return
         driver, model, loader = self._driver, kwargs["model"], kwargs["train_dataloader"]
         driver.check_is_trained(model, torch.nn.Module, "module", "give it TorchModel(trainer.model)")
@@ -138,7 +139,7 @@ class TransformersLoop(transformers.TrainerCallback):  # type: ignore[misc]  # u
         driver, cost = self._driver, self._hook.take()
         if cost is None:
             self._warn_of_missing_cost()
-        if driver.end_minibatch(cost) and self._is_alone:
+        if driver.end_minibatch(cost) and self._agrees:
             control.should_training_stop = True
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -189,7 +190,7 @@ class TransformersLoop(transformers.TrainerCallback):  # type: ignore[misc]  # u
         self._awaited, self._is_in_epoch = 0, False
         self._driver.end_epoch()
         wanted = [self._driver.should_stop("epoch")]
-        if not self._is_alone:
+        if not self._agrees:
             accelerate.broadcast_object_list(wanted)
         if wanted[0]:
             control.should_training_stop = True
