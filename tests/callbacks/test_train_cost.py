@@ -40,7 +40,7 @@ def test_nan_and_infinity_are_recorded_until_they_leave_the_window() -> None:
 
 def test_axis_is_that_of_the_minibatches() -> None:
     series = smoothed([[1]], 1)
-    assert dict(series.attrs) == {"time_markers": "minibatch", "direction": "min"}
+    assert dict(series.attrs) == {"time_markers": "minibatch", "direction": "min", "window": 1}
     assert series.dtype == np.float32
 
 

@@ -26,7 +26,7 @@ CONNECTING_S: Final = 20.0
 """Seconds within which the watches of all ranks find each other."""
 
 AFTERWARDS_S: Final = 5.0
-"""Seconds for which a rank that failed waits longer than the others may take."""
+"""Seconds for which ranks of a run that failed wait for each other longer than one may take to end."""
 
 
 class Ranks:
@@ -104,12 +104,14 @@ class Ranks:
         return failure
 
     def ended(self) -> None:
-        """Note that this rank's run is over; one that failed waits until the others have noticed."""
+        """Note that this rank's run is over.
+
+        Of a run that failed, all wait for all, as a launcher may end the others as soon as one has ended.
+        """
         self._last_resort.dismiss()
         watch = self.together.watch
         if watch is not None:
-            failure = watch.failure()
-            if failure is not None and failure.rank == self.rank:
+            if watch.failure() is not None:
                 watch.wait_for_others(self._patience_s + AFTERWARDS_S)
             watch.leave()
             watch.close()

@@ -197,6 +197,7 @@ class Listener:
         except RelayError as error:
             if isinstance(error, AccessDeniedError) and not self._has_connected:
                 raise
+            self._reader.lose_places()
             if not self._is_away:
                 _logger.warning("%s. It is tried again until it answers.", error)
             self._is_away = True

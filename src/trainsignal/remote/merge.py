@@ -97,6 +97,15 @@ class Merge(Generic[MessageT]):
                 self._last_droppable = message.number
                 self._droppables.append(message)
 
+    def begin_again(self) -> int:
+        """Leave out the droppable messages that wait, for the durable stream begins again; return how many.
+
+        Those that come before them may be on their way again: until then its end tells nothing.
+        """
+        waiting = len(self._droppables)
+        self._droppables.clear()
+        return waiting
+
     def ready(self) -> Iterator[MessageT]:
         """Yield what may be published now, in order; what is not taken stays."""
         while self._durables or self._droppables:

@@ -25,6 +25,7 @@ LIST_EVERY_S: Final = 1.0
 """Seconds after which the list of runs is read again."""
 
 _BEGIN: Final = "0"
+_LATE: Final = "minibatches that came too late are left out"
 _LARGEST_JUMP: Final = 10**7
 """A number so much further on than the one before it is taken for an error."""
 
@@ -114,10 +115,14 @@ class Reader:
             wanted = {source.name: source.wanted() for source in self._sources.values()}
             found = self._read({key: place for one in wanted.values() for key, place in one.items()}, wait_s)
         except RelayError:
-            self._is_lost = True
+            self.lose_places()
             raise
         sources = [source for source in self._sources.values() if wanted[source.name]]
         return [(source, message) for source in sources for message in self._merged(source, wanted, found)]
+
+    def lose_places(self) -> None:
+        """Note that the connection was lost, which others use too: the broker may have forgotten everything."""
+        self._is_lost = True
 
     def _read(self, after: dict[str, str], wait_s: float) -> dict[str, list[Entry]]:
         if not after:
@@ -142,9 +147,7 @@ class Reader:
         late, missing = merge.late, merge.missing
         merge.add(pages.get(source.events), pages.get(source.minibatches))
         messages = list(merge.ready())
-        self._troubles.note(
-            source.name, "late", "minibatches that came too late are left out", merge.late - late
-        )
+        self._troubles.note(source.name, "late", _LATE, merge.late - late)
         self._troubles.note(
             source.name, "missing", f"{merge.missing - missing} messages have been lost on the broker",
             merge.missing - missing,
@@ -204,6 +207,8 @@ class Reader:
             for stream in source.places.keys() & places.keys():
                 if [entry.id for entry in found.get(stream, [])] != [places[stream]]:
                     source.places[stream] = _BEGIN
+                    if stream == source.events:
+                        self._troubles.note(source.name, "late", _LATE, source.merge.begin_again())
 
 
 def _check_place(message: Message, merge: Merge[Message], *, is_durable: bool) -> None:
