@@ -207,6 +207,29 @@ def test_place_is_looked_up_again_where_the_broker_goes_just_then() -> None:
     assert len(setting.heard) == 4
 
 
+def test_broker_that_forgot_while_a_place_was_to_be_stored_is_read_from_its_begin() -> None:
+    setting = Setting(name="mail")
+
+    def goes_away() -> None:
+        setting.broker.error = AWAY
+
+    def comes_back() -> None:
+        setting.broker.error = None
+        setting.broker.forget()
+        setting.broker.list_run(RUN, entry())
+        setting.told.epoch(1, cost__loss=rows(1, 0.25))
+        setting.publish()  # the run sends all of it again
+
+    setting.told.begin(series("cost/loss"))
+    setting.told.epoch(0, cost__loss=rows(0, 0.5))
+    setting.publish()
+    listener = Setting(broker=setting.broker, name="mail", handlers=(("train_begin", goes_away),))
+    listener.during_pause = [comes_back]
+    listener.rounds(3)
+
+    assert listener.heard == [("train_begin", 1), ("epoch_end", 4), ("epoch_end", 7)]
+
+
 def test_places_are_told_again_to_a_broker_that_has_forgotten_them() -> None:
     setting = Setting(name="mail")
     run_of_two_epochs(setting)

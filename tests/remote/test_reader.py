@@ -40,6 +40,15 @@ class Setting:
         self.broker.publish(RUN, *self.told.messages[before:])
         return self.told.messages[before:]
 
+    def come_back_without_memory(self) -> None:
+        """Have the broker be away at the next look, and come back without what it had."""
+        self.broker.error = AWAY
+        with pytest.raises(RelayError):
+            self.poll()
+        self.broker.error = None
+        self.broker.forget()
+        self.broker.list_run(RUN, entry())
+
     def list_again(self) -> None:
         """Let the time pass after which the list of runs is read again."""
         self.clock.now += LIST_EVERY_S
@@ -127,6 +136,41 @@ def test_broker_that_has_forgotten_everything_gives_nothing_twice() -> None:
 
     assert setting.poll() == [(RUN, number) for number in (4, 5, 6)]
     assert not setting.troubles.counts
+
+
+def test_block_that_waited_when_the_broker_forgot_comes_before_nothing_that_is_sent_again() -> None:
+    setting = Setting()
+    for epoch in range(PAGE + 1):
+        setting.told.tell("epoch_begin", epoch=epoch)
+    block = setting.told.block(PAGE, 0, 0)
+    setting.broker.publish(RUN, *setting.told.messages)
+    assert len(setting.poll()) == PAGE
+    setting.come_back_without_memory()
+    assert setting.poll() == []  # the run has sent nothing again yet
+    setting.broker.publish(RUN, *[one for one in setting.told.messages if one is not block])
+
+    setting.poll()
+    assert setting.poll() == [(RUN, PAGE + 1)]
+    assert setting.troubles.counts == {(RUN, "late"): 1}
+
+
+def test_block_that_waited_when_the_broker_forgot_twice_comes_before_nothing_either() -> None:
+    setting = Setting()
+    for _ in range(PAGE + 1):
+        setting.told.block(0, 0, 0)
+    first = setting.told.tell("epoch_begin", epoch=0)
+    setting.broker.publish(RUN, *setting.told.messages)
+    assert len(setting.poll()) == PAGE  # the durable message waits for the block before it
+    setting.come_back_without_memory()
+    second, block = setting.told.tell("epoch_begin", epoch=1), setting.told.block(1, 0, 0)
+    setting.broker.publish(RUN, first, second, block)
+    assert setting.poll() == [(RUN, first.number)]
+    setting.come_back_without_memory()
+    assert setting.poll() == []
+    setting.broker.publish(RUN, first, second)
+
+    assert setting.poll() == [(RUN, second.number)]
+    assert setting.troubles.counts == {(RUN, "late"): 1}
 
 
 def test_stream_in_which_the_place_was_trimmed_away_is_read_from_its_begin() -> None:

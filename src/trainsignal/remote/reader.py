@@ -121,7 +121,7 @@ class Reader:
         return [(source, message) for source in sources for message in self._merged(source, wanted, found)]
 
     def lose_places(self) -> None:
-        """Note that the connection was lost, which others use too: the broker may have forgotten everything."""
+        """Note that the connection was lost, perhaps to others: the broker may have forgotten everything."""
         self._is_lost = True
 
     def _read(self, after: dict[str, str], wait_s: float) -> dict[str, list[Entry]]:
@@ -207,8 +207,8 @@ class Reader:
             for stream in source.places.keys() & places.keys():
                 if [entry.id for entry in found.get(stream, [])] != [places[stream]]:
                     source.places[stream] = _BEGIN
-                    if stream == source.events:
-                        self._troubles.note(source.name, "late", _LATE, source.merge.begin_again())
+            if source.places[source.events] == _BEGIN:
+                self._troubles.note(source.name, "late", _LATE, source.merge.begin_again())
 
 
 def _check_place(message: Message, merge: Merge[Message], *, is_durable: bool) -> None:

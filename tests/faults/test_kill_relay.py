@@ -1,0 +1,63 @@
+"""The broker between a run and its listener is killed, or the listener, or both: nothing is lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.support.relay_trials import LONG_AWAY_S, Ordeal, Target, Told, undergo
+from tests.support.relayed_processes import SIGNALS
+
+RUNS = 4
+"""Of each kind."""
+
+FAULTS = 5
+"""In each run: 60 in all."""
+
+AT_ONCE = 2
+SEED = 20261122
+
+LONGEST_S = 0.7 * LONG_AWAY_S
+"""An epoch takes some 20 ms; one that waited for the broker would take as long as that is away."""
+
+
+@pytest.mark.crash
+def test_listener_hears_everything_whatever_is_killed_and_the_run_never_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # so that importing starts no thread before the forks
+    targets: tuple[Target, ...] = ("broker", "listener", "both")
+    ordeals = [
+        Ordeal(tmp_path / f"{target}{number}", target, FAULTS, number % 2 == 0, f"{SEED} {target} {number}")
+        for target in targets
+        for number in range(RUNS)
+    ]
+    with ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn")) as prepared:
+        for ordeal, told in zip(ordeals, prepared.map(undergo, ordeals), strict=True):
+            check_heard(ordeal, told)
+            check_pace(ordeal, told)
+
+
+def check_heard(ordeal: Ordeal, told: Told) -> None:
+    """Assert that nothing was lost, and nothing came twice or out of order within one process."""
+    assert {line.split()[0] for line in told.published} == set(SIGNALS), ordeal
+    what_of = {one.number: one.what for one in told.heard}
+    assert [what_of[number] for number in sorted(what_of)] == told.published, ordeal
+    place_of = {number: place for place, number in enumerate(sorted(what_of))}
+    places = [(one.process, place_of[one.number]) for one in told.heard if what_of[one.number] == one.what]
+    assert len(places) == len(told.heard), ordeal
+    spans = [[place for _, place in group] for _, group in groupby(places, key=lambda one: one[0])]
+    for span in spans:  # of one process each
+        assert span == list(range(span[0], span[0] + len(span))), ordeal
+    if ordeal.target == "listener":  # the one amid which it was killed may come again
+        for before, after in pairwise(spans):
+            assert after[0] in (before[-1], before[-1] + 1), ordeal
+
+
+def check_pace(ordeal: Ordeal, told: Told) -> None:
+    """Assert that no epoch waited for a broker that was away."""
+    assert told.pace.longest_s < LONGEST_S, ordeal

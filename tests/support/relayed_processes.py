@@ -1,0 +1,126 @@
+"""A run that is relayed, and a listener to it, for processes that were forked; the listener's may be killed.
+
+The run leaves what it published in `published`, and how long its epochs took in `pace.json`; the listener
+appends what it hears to `heard`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trainsignal import Callbacks, TrainingRun
+from trainsignal.relay.settings import Relay
+from trainsignal.remote import listen
+from trainsignal.remote.handlers import Handler
+
+RUN = "campaign"
+SIGNALS = ("train_begin", "epoch_begin", "epoch_end", "checkpoint_saved", "stop_requested", "run_closed")
+
+EPOCHS = 100_000
+"""More than there is time for: somebody asks the run to stop."""
+
+MINIBATCHES = 4
+MINIBATCH_S = 0.003
+CHECKPOINT_EVERY = 5
+EPOCHS_ALONE = 40
+"""Epochs of a run without a relay, for comparison."""
+
+CLOSING_S = 30.0
+
+
+class Saved:
+    """The least that can be saved."""
+
+    def serialize(self, *, keep_states: bool = True) -> dict[str, Any]:
+        return {"values": [1.0]}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long epochs took.
+
+    Attributes:
+        alone_s: mean seconds of an epoch without a relay.
+        mean_s: with it.
+        longest_s: the longest with it.
+    """
+
+    alone_s: float
+    mean_s: float
+    longest_s: float
+
+
+def publish(folder: Path, url: str) -> None:
+    """Train until somebody asks to stop, with a relay to the broker of that address."""
+    _log_into(folder / "run.log")
+    (folder / "alone").mkdir()
+    alone = _train(_callbacks(folder / "alone"), EPOCHS_ALONE)
+    relay = Relay(url, run_name=RUN, allow_remote_stop=True, closing_s=CLOSING_S)
+    callbacks = _callbacks(folder, relay)
+    with (folder / "published").open("a", buffering=1) as published:
+
+        def note(signal: str) -> Callable[[TrainingRun], object]:
+            return lambda run: published.write(f"{signal} {run.epoch}\n")
+
+        for signal in SIGNALS:
+            callbacks.bus.subscribe(signal, note(signal))
+        seconds = _train(callbacks, EPOCHS)
+    pace = Pace(sum(alone) / len(alone), sum(seconds) / len(seconds), max(seconds))
+    (folder / "pace.json").write_text(json.dumps(asdict(pace)))
+
+
+def hear(folder: Path, url: str, process: int) -> None:
+    """Listen until killed, or until the run is over, under the same name as the processes before.
+
+    Args:
+        folder: for the file.
+        url: of the broker.
+        process: number of this one.
+    """
+    _log_into(folder / "listener.log")
+    heard = os.open(folder / "heard", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def note(signal: str) -> Handler:
+        def write(run: TrainingRun) -> None:
+            os.write(heard, f"{process} {run.model.number} {signal} {run.epoch}\n".encode())
+            os.fsync(heard)
+
+        return write
+
+    listen(url, run=RUN, handlers=[(signal, note(signal)) for signal in SIGNALS], name="campaign")
+
+
+def _callbacks(folder: Path, relay: Relay | None = None) -> Callbacks:
+    return Callbacks(
+        Saved(), output_file=folder / "run.h5", save_path=folder / "model.h5", serialize=CHECKPOINT_EVERY,
+        progress_bar=False, relay=relay,
+    )  # fmt: skip
+
+
+def _train(callbacks: Callbacks, epochs: int) -> list[float]:
+    """Return the seconds of each epoch."""
+    seconds: list[float] = []
+    began_s = time.monotonic()
+    with callbacks.training(epochs) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(range(MINIBATCHES)):
+                time.sleep(MINIBATCH_S)
+                run.cost = 1.0
+            before_s, began_s = began_s, time.monotonic()
+            seconds.append(began_s - before_s)
+    return seconds
+
+
+def _log_into(file: Path) -> None:
+    """Have this process print into a file."""
+    with file.open("a") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s", force=True)
