@@ -16,6 +16,7 @@ from benchmarks import (
     histogram,
     import_time,
     plugging_in,
+    ranks,
     relay,
     remote,
     report,
@@ -39,6 +40,7 @@ QUESTIONS = (
     relay.measure,
     remote.measure,
     agreement.measure,
+    ranks.measure,
     import_time.measure,
 )
 PACKAGES = (

@@ -93,6 +93,12 @@ ROWS = {
         "relayed, a run from its begin until the server has all of it ",
     ],
     "A listener hears an epoch's end": ["1 run (baseline)", "200 runs "],
+    "Callbacks on four ranks of PyTorch's DDP": [
+        "DDP alone (baseline)",
+        "DDP, default callbacks ",
+        "DDP that evaluates at the epoch's end by hand ",
+        "DDP, default callbacks and LossCallback ",
+    ],
     "Agree at an epoch's end, simulated": ["8 ranks (baseline)", "64 ranks ", "4,096 ranks "],
     "import trainsignal": [
         "numpy and h5py (baseline)",
@@ -101,7 +107,7 @@ ROWS = {
     ],
 }
 PEERS = ["Ignite", "torchtnt", "Keras", "Lightning"]
-GOALS = 29
+GOALS = 32
 
 
 @cache

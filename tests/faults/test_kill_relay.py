@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.relay_trials import LONG_AWAY_S, Ordeal, Target, Told, undergo
+from tests.support.relay_trials import Ordeal, Target, Told, undergo
 from tests.support.relayed_processes import SIGNALS
 
 RUNS = 4
@@ -21,8 +21,8 @@ FAULTS = 5
 AT_ONCE = 2
 SEED = 20261122
 
-LONGEST_S = 0.7 * LONG_AWAY_S
-"""An epoch takes some 20 ms; one that waited for the broker would take as long as that is away."""
+EPOCHS_AT_ONCE = 2
+"""So many may end while the broker is away even if the run waits for it; some hundred do as it does not."""
 
 
 @pytest.mark.crash
@@ -39,7 +39,7 @@ def test_listener_hears_everything_whatever_is_killed_and_the_run_never_waits(
     with ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn")) as prepared:
         for ordeal, told in zip(ordeals, prepared.map(undergo, ordeals), strict=True):
             check_heard(ordeal, told)
-            check_pace(ordeal, told)
+            assert told.epochs_while_away > EPOCHS_AT_ONCE, ordeal
 
 
 def check_heard(ordeal: Ordeal, told: Told) -> None:
@@ -56,8 +56,3 @@ def check_heard(ordeal: Ordeal, told: Told) -> None:
     if ordeal.target == "listener":  # the one amid which it was killed may come again
         for before, after in pairwise(spans):
             assert after[0] in (before[-1], before[-1] + 1), ordeal
-
-
-def check_pace(ordeal: Ordeal, told: Told) -> None:
-    """Assert that no epoch waited for a broker that was away."""
-    assert told.pace.longest_s < LONGEST_S, ordeal

@@ -14,10 +14,12 @@ from typing import Any, Literal
 import h5py
 
 PROGRAM = Path(__file__).with_name("rank_program.py")
+FRAMEWORK_PROGRAM = Path(__file__).with_name("framework_program.py")
 LIMIT_S = 120
 """A training that takes longer hangs."""
 
 Library = Literal["torch", "mpi"]
+Framework = Literal["lightning", "transformers", "ignite"]
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,24 @@ def environment() -> dict[str, str]:
 
 def launch(library: Library, ranks: int, folder: Path, **fate: Any) -> Launched:
     """Train with so many ranks; see `rank_program`."""
+    return trained([*command(library, ranks), str(PROGRAM), library], ranks, folder, {"rank": -1, **fate})
+
+
+def launch_framework(framework: Framework, ranks: int, folder: Path, **fate: Any) -> Launched:
+    """Train with so many ranks by a framework; see `framework_program`."""
+    # Lightning starts the other ranks itself
+    start = [sys.executable] if framework == "lightning" else command("torch", ranks)
+    fate = {"rank": -1, "size": ranks, **fate}
+    return trained([*start, str(FRAMEWORK_PROGRAM), framework], ranks, folder, fate)
+
+
+def trained(program: list[str], ranks: int, folder: Path, fate: dict[str, Any]) -> Launched:
+    """Have `program`, which takes FOLDER and FATE, train within the time limit."""
     folder.mkdir(exist_ok=True)
     for old in folder.glob("rank*.json"):
         old.unlink()
-    arguments = [str(PROGRAM), library, str(folder), json.dumps({"rank": -1, **fate})]
     process = subprocess.Popen(
-        [*command(library, ranks), *arguments], env=environment(), stdout=subprocess.PIPE,
+        [*program, str(folder), json.dumps(fate)], env=environment(), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,15 +149,18 @@ def add_fate(callbacks: Callbacks, fate: dict[str, Any], rank: int) -> None:
         callbacks.add_callback(Callback(epoch_freq=7))
 
 
-def main() -> None:
-    library, folder, fate = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    rank = int(os.environ.get("RANK", os.environ.get("OMPI_COMM_WORLD_RANK", "0")))
+def leave_word(rank: int, train: Callable[[str, dict[str, Any], Path], Callbacks]) -> None:
+    """Train as the command line says, and leave what became of it.
+
+    Args:
+        rank: of this process.
+        train: takes the three arguments of the command line, and returns callbacks of a run that is over.
+    """
+    folder = Path(sys.argv[2])
     began = time.monotonic()
     told: dict[str, Any] = {}
     try:
-        callbacks = (train_with_torch if library == "torch" else train_with_mpi)(fate, folder)
-        run = callbacks.run
+        run = train(sys.argv[1], json.loads(sys.argv[3]), folder).run
         told = {
             "reason": run.exit_reason, "done": run.minibatches_done, "epochs": run.epochs_complete,
             "votes": [[vote.reason, vote.author] for vote in run.votes],
@@ -169,5 +173,10 @@ def main() -> None:
         (folder / f"rank{rank}.json").write_text(json.dumps(told))
 
 
+def train(library: str, fate: dict[str, Any], folder: Path) -> Callbacks:
+    return (train_with_torch if library == "torch" else train_with_mpi)(fate, folder)
+
+
 if __name__ == "__main__":
-    main()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    leave_word(int(os.environ.get("RANK", os.environ.get("OMPI_COMM_WORLD_RANK", "0"))), train)

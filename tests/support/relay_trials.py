@@ -5,7 +5,6 @@ For a process that has imported this module and started no thread, of which run 
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import random
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.support.redis_server import RedisServer
-from tests.support.relayed_processes import RUN, Pace, hear, publish
+from tests.support.relayed_processes import RUN, hear, publish
 from trainsignal.errors import TrainSignalError
 from trainsignal.remote.stop import request_remote_stop
 
@@ -33,8 +32,8 @@ _UNHURT_S = 0.6
 _AWAY_S = 0.6
 """At most."""
 
-LONG_AWAY_S = 3.0
-"""The last time, so that a run that waits for the broker is told from one that is slow."""
+_LONG_AWAY_S = 3.0
+"""The last time: long enough to tell a run that waits for the broker from one that is slow."""
 
 Target = Literal["broker", "listener", "both"]
 
@@ -80,12 +79,12 @@ class Told:
     Attributes:
         published: signals and epochs, in order.
         heard: by the listener's processes, in order.
-        pace: how long epochs took.
+        epochs_while_away: ends of epochs during the longest time for which the target was away.
     """
 
     published: list[str]
     heard: list[Heard]
-    pace: Pace
+    epochs_while_away: int
 
 
 class Actors:
@@ -120,6 +119,10 @@ class Actors:
         assert self.listener.is_alive(), f"the listener ended with {self.listener.exitcode}: {self.log()}"
         _end(self.listener)
 
+    def epochs_ended(self) -> int:
+        """Return how many epochs of the run have ended."""
+        return (self._folder / "published").read_text().count("epoch_end")
+
     def log(self) -> str:
         """Return the end of what run and listener have printed."""
         logs = [self._folder / "run.log", self._folder / "listener.log"]
@@ -137,21 +140,23 @@ def undergo(ordeal: Ordeal) -> Told:
     with ExitStack() as stack:
         actors = Actors(ordeal, stack)
         _wait_until(lambda: heard.exists() and "epoch_end" in heard.read_text(), "the first epoch", actors)
+        epochs_while_away = 0
         for fault in range(1, ordeal.faults + 1):
             time.sleep(chance.uniform(0, _UNHURT_S))
-            _hurt(actors, ordeal.target, chance, LONG_AWAY_S if fault == ordeal.faults else 0.0)
+            away_s = _LONG_AWAY_S if fault == ordeal.faults else 0.0
+            epochs_while_away = _hurt(actors, ordeal.target, chance, away_s)
         _ask_to_stop(actors)
         actors.run.join(PATIENCE_S)
         assert actors.run.exitcode == 0, f"the run ended with {actors.run.exitcode}: {actors.log()}"
         actors.listener.join(PATIENCE_S)
         assert actors.listener.exitcode == 0, f"the listener: {actors.listener.exitcode}: {actors.log()}"
-    pace = json.loads((ordeal.folder / "pace.json").read_text())
     published = (ordeal.folder / "published").read_text().splitlines()
-    return Told(published, [_heard(line) for line in heard.read_text().splitlines()], Pace(**pace))
+    lines = [_heard(line) for line in heard.read_text().splitlines()]
+    return Told(published, lines, epochs_while_away)
 
 
-def _hurt(actors: Actors, target: Target, chance: random.Random, away_s: float) -> None:
-    """Kill the target, and start it again after a while, of so many seconds at least."""
+def _hurt(actors: Actors, target: Target, chance: random.Random, away_s: float) -> int:
+    """Kill the target, and start it again; return how many epochs ended in `away_s` of its absence."""
     kills: list[Callable[[], None]] = []
     starts: list[Callable[[], None]] = []
     if target != "listener":
@@ -160,13 +165,20 @@ def _hurt(actors: Actors, target: Target, chance: random.Random, away_s: float) 
     if target != "broker":
         kills.append(actors.kill_listener)
         starts.append(actors.start_listener)
-    for steps in (kills, starts):
-        chance.shuffle(steps)
-        for step in steps:
-            step()
-            time.sleep(chance.uniform(0, _AWAY_S / len(steps)) if chance.random() < 0.7 else 0.0)
-        if steps is kills:
-            time.sleep(away_s)
+    _do(kills, chance)
+    before = actors.epochs_ended()
+    time.sleep(away_s)
+    epochs = actors.epochs_ended() - before
+    _do(starts, chance)
+    return epochs
+
+
+def _do(steps: list[Callable[[], None]], chance: random.Random) -> None:
+    """Do all of them, in any order, sometimes at once."""
+    chance.shuffle(steps)
+    for step in steps:
+        step()
+        time.sleep(chance.uniform(0, _AWAY_S / len(steps)) if chance.random() < 0.7 else 0.0)
 
 
 def _ask_to_stop(actors: Actors) -> None:

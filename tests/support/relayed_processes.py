@@ -1,17 +1,14 @@
 """A run that is relayed, and a listener to it, for processes that were forked; the listener's may be killed.
 
-The run leaves what it published in `published`, and how long its epochs took in `pace.json`; the listener
-appends what it hears to `heard`.
+The run appends what it publishes to `published`, the listener what it hears to `heard`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +26,6 @@ EPOCHS = 100_000
 MINIBATCHES = 4
 MINIBATCH_S = 0.003
 CHECKPOINT_EVERY = 5
-EPOCHS_ALONE = 40
-"""Epochs of a run without a relay, for comparison."""
-
 CLOSING_S = 30.0
 
 
@@ -42,28 +36,14 @@ class Saved:
         return {"values": [1.0]}
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How long epochs took.
-
-    Attributes:
-        alone_s: mean seconds of an epoch without a relay.
-        mean_s: with it.
-        longest_s: the longest with it.
-    """
-
-    alone_s: float
-    mean_s: float
-    longest_s: float
-
-
 def publish(folder: Path, url: str) -> None:
     """Train until somebody asks to stop, with a relay to the broker of that address."""
     _log_into(folder / "run.log")
-    (folder / "alone").mkdir()
-    alone = _train(_callbacks(folder / "alone"), EPOCHS_ALONE)
     relay = Relay(url, run_name=RUN, allow_remote_stop=True, closing_s=CLOSING_S)
-    callbacks = _callbacks(folder, relay)
+    callbacks = Callbacks(
+        Saved(), output_file=folder / "run.h5", save_path=folder / "model.h5", serialize=CHECKPOINT_EVERY,
+        progress_bar=False, relay=relay,
+    )  # fmt: skip
     with (folder / "published").open("a", buffering=1) as published:
 
         def note(signal: str) -> Callable[[TrainingRun], object]:
@@ -71,9 +51,11 @@ def publish(folder: Path, url: str) -> None:
 
         for signal in SIGNALS:
             callbacks.bus.subscribe(signal, note(signal))
-        seconds = _train(callbacks, EPOCHS)
-    pace = Pace(sum(alone) / len(alone), sum(seconds) / len(seconds), max(seconds))
-    (folder / "pace.json").write_text(json.dumps(asdict(pace)))
+        with callbacks.training(EPOCHS) as run:
+            for _ in run.epochs():
+                for _ in run.minibatches(range(MINIBATCHES)):
+                    time.sleep(MINIBATCH_S)
+                    run.cost = 1.0
 
 
 def hear(folder: Path, url: str, process: int) -> None:
@@ -95,27 +77,6 @@ def hear(folder: Path, url: str, process: int) -> None:
         return write
 
     listen(url, run=RUN, handlers=[(signal, note(signal)) for signal in SIGNALS], name="campaign")
-
-
-def _callbacks(folder: Path, relay: Relay | None = None) -> Callbacks:
-    return Callbacks(
-        Saved(), output_file=folder / "run.h5", save_path=folder / "model.h5", serialize=CHECKPOINT_EVERY,
-        progress_bar=False, relay=relay,
-    )  # fmt: skip
-
-
-def _train(callbacks: Callbacks, epochs: int) -> list[float]:
-    """Return the seconds of each epoch."""
-    seconds: list[float] = []
-    began_s = time.monotonic()
-    with callbacks.training(epochs) as run:
-        for _ in run.epochs():
-            for _ in run.minibatches(range(MINIBATCHES)):
-                time.sleep(MINIBATCH_S)
-                run.cost = 1.0
-            before_s, began_s = began_s, time.monotonic()
-            seconds.append(began_s - before_s)
-    return seconds
 
 
 def _log_into(file: Path) -> None:
