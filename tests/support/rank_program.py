@@ -170,7 +170,9 @@ def leave_word(rank: int, train: Callable[[str, dict[str, Any], Path], Callbacks
         raise
     finally:
         told["seconds"] = time.monotonic() - began
-        (folder / f"rank{rank}.json").write_text(json.dumps(told))
+        aside = folder / f"rank{rank}.part"  # a launcher may end this process amid it
+        aside.write_text(json.dumps(told))
+        aside.replace(folder / f"rank{rank}.json")
 
 
 def train(library: str, fate: dict[str, Any], folder: Path) -> Callbacks:
