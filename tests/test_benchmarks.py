@@ -107,7 +107,7 @@ ROWS = {
     ],
 }
 PEERS = ["Ignite", "torchtnt", "Keras", "Lightning"]
-GOALS = 32
+GOALS = 34
 
 
 @cache
