@@ -19,9 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.harness import Goal, Table, Timing, main, summarized
-from benchmarks.ranks_child import ALONE, ALONE_EVALUATING, OURS, OURS_EVALUATING
 
 RANKS: Final = 4
+ALONE = "DDP alone"
+OURS = "DDP, default callbacks"
+ALONE_EVALUATING = "DDP that evaluates at the epoch's end by hand"
+OURS_EVALUATING = "DDP, default callbacks and LossCallback"
 PAIRS: Final = ((OURS, ALONE), (OURS_EVALUATING, ALONE_EVALUATING))
 ENDS: Final = ((OURS, "their two sums"), (OURS_EVALUATING, "those with LossCallback"))
 AIM_PERCENT: Final = 2.0

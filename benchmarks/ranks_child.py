@@ -14,13 +14,13 @@ from time import perf_counter, thread_time
 from typing import Any, Final
 
 import numpy as np
+import torch
+import torch.distributed as dist
 
+from benchmarks.ranks import ALONE, ALONE_EVALUATING, OURS, OURS_EVALUATING
 from trainsignal import Callbacks, ProgressBarCallback
-
-ALONE = "DDP alone"
-OURS = "DDP, default callbacks"
-ALONE_EVALUATING = "DDP that evaluates at the epoch's end by hand"
-OURS_EVALUATING = "DDP, default callbacks and LossCallback"
+from trainsignal.distributed.torch import TorchCommunicator
+from trainsignal.models.torch import TorchModel
 
 BATCH_SIZE: Final = 64
 FEATURES, HIDDEN, CLASSES = 784, 512, 10
@@ -73,8 +73,6 @@ class Training:
     """
 
     def __init__(self, rank: int, minibatches: int) -> None:
-        import torch
-
         torch.manual_seed(0)
         network = torch.nn.Sequential(
             torch.nn.Linear(FEATURES, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, HIDDEN),
@@ -91,8 +89,6 @@ class Training:
     @staticmethod
     def batch() -> tuple[Any, Any]:
         """Return random inputs and targets."""
-        import torch
-
         return torch.rand(BATCH_SIZE, FEATURES), torch.randint(CLASSES, (BATCH_SIZE,))
 
     def step(self, x: Any, y: Any) -> Any:
@@ -107,9 +103,6 @@ class Training:
 
     def evaluate(self) -> float:
         """Return the loss over all ranks' parts of the evaluation set, as a script would by hand."""
-        import torch
-        import torch.distributed as dist
-
         self.network.eval()
         with torch.no_grad():
             total = sum(self.loss(self.network.module(x), y) * len(x) for x, y in self.held_out)
@@ -161,9 +154,6 @@ def measured(training: Training, folder: Path, minibatches: int, eval_set: Any) 
         minibatches: of an epoch.
         eval_set: for LossCallback; None: without.
     """
-    from trainsignal.distributed.torch import TorchCommunicator
-    from trainsignal.models.torch import TorchModel
-
     model = TorchModel(training.network, loss=training.loss, optimizer=training.optimizer)
     communicator = TimedCommunicator(TorchCommunicator())
     evaluating = {} if eval_set is None else {"eval_set": eval_set, "eval_freq": 1}
@@ -179,8 +169,6 @@ def measured(training: Training, folder: Path, minibatches: int, eval_set: Any) 
 
 def child(folder: Path, minibatches: int, rounds: int) -> None:
     """Be one of the ranks: train by turns, and leave what was measured in `folder`."""
-    import torch.distributed as dist
-
     dist.init_process_group("gloo")
     training = Training(dist.get_rank(), minibatches)
     runs = {

@@ -103,41 +103,45 @@ def train_with_lightning(fate: dict[str, Any], folder: Path, rank: int) -> Callb
     return callbacks
 
 
+class WithLoss(Module):  # type: ignore[misc]  # untyped framework
+    """Returns the loss beside the outputs, as models of transformers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = network()
+
+    def forward(self, inputs: Any, labels: Any = None) -> dict[str, Any]:
+        outputs = self.network(inputs)
+        loss = {} if labels is None else {"loss": mean_squared_error(outputs, labels)}
+        return {**loss, "logits": outputs}
+
+
+def loss_of_dict(outputs: Any, targets: Any) -> Any:
+    return mean_squared_error(outputs["logits"], targets)
+
+
+def error_of_dict(outputs: Any, targets: Any) -> Any:
+    return absolute_error(outputs["logits"], targets)
+
+
+def named(samples: Any) -> list[dict[str, Any]]:
+    return [{"inputs": inputs, "labels": target} for inputs, target in samples]
+
+
+error_of_dict.__name__ = absolute_error.__name__  # by which the series is called
+
+
 def train_with_transformers(fate: dict[str, Any], folder: Path, rank: int) -> Callbacks:
     """Train with the Trainer of Hugging Face, which finds torchrun by itself."""
     import transformers
 
     from trainsignal.loops.transformers import TransformersLoop
 
-    class Trained(Module):  # type: ignore[misc]  # untyped framework
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network()
-
-        def forward(self, inputs: Any, labels: Any = None) -> dict[str, Any]:
-            outputs = self.network(inputs)
-            return (
-                {"logits": outputs}
-                if labels is None
-                else {"loss": mean_squared_error(outputs, labels), "logits": outputs}
-            )
-
-    def loss_of(outputs: Any, targets: Any) -> Any:
-        return mean_squared_error(outputs["logits"], targets)
-
-    def absolute_error_of(outputs: Any, targets: Any) -> Any:
-        return absolute_error(outputs["logits"], targets)
-
-    absolute_error_of.__name__ = absolute_error.__name__
-
-    def samples_of(chosen: Any) -> list[dict[str, Any]]:
-        return [{"inputs": inputs, "labels": target} for inputs, target in chosen]
-
     training, held_out = sets(fate.get("repeats", 1))
-    module, size = Trained(), fate["size"]
-    model = TorchModel(module, loss=loss_of)
+    module, size = WithLoss(), fate["size"]
+    model = TorchModel(module, loss=loss_of_dict)
     callbacks = Callbacks(
-        model, eval_set=part(held_out, 7, rank, size), metric=absolute_error_of, **options(fate, folder)
+        model, eval_set=part(held_out, 7, rank, size), metric=error_of_dict, **options(fate, folder)
     )
     add_fate(callbacks, fate, rank)
     arguments = transformers.TrainingArguments(
@@ -147,7 +151,7 @@ def train_with_transformers(fate: dict[str, Any], folder: Path, rank: int) -> Ca
         disable_tqdm=True, use_cpu=True, dataloader_pin_memory=False,
     )  # fmt: skip
     trainer = transformers.Trainer(
-        module, arguments, train_dataset=samples_of(training), eval_dataset=samples_of(held_out),
+        module, arguments, train_dataset=named(training), eval_dataset=named(held_out),
         callbacks=[TransformersLoop(callbacks)],
     )  # fmt: skip
     with callbacks:
