@@ -9,12 +9,15 @@ import pytest
 
 from tests.support.watches import LIMIT_S, WatchingRank, until, watch_threads, watching
 from trainsignal.distributed.failure import RankFailure
+from trainsignal.distributed.moderator import MOST_WISHES
 from trainsignal.distributed.watch import TEXT_LIMIT, Watch
 from trainsignal.distributed.watch_link import DEATH
 from trainsignal.errors import CommunicatorError
 
 LONG_S = 600.0
 """Longer than any test."""
+
+WISH = {"rank": 1, "number": 0, "reason": "enough", "author": "user", "at": "minibatch", "signal": None}
 
 
 def failures_of(ranks: list[WatchingRank]) -> list[RankFailure | None]:
@@ -119,7 +122,7 @@ def test_rank_that_failed_and_does_not_wait_yet_is_waited_for() -> None:
         ranks[0].watch.leave()
         ranks[1].watch.fail("ValueError")  # and writes its archive now
         waiting = ranks[2].begin_to_fail(ranks[0], "ConnectionError", LONG_S)
-        ranks[2].watch.send({"wish": {}})
+        ranks[2].watch.send({"wish": WISH})
         until(lambda: ranks[2].messages)
         assert waiting.is_alive()
         ranks[1].watch.wait_for_others(LONG_S)
@@ -231,7 +234,7 @@ def test_text_of_any_kind_arrives_and_is_cut_where_it_is_long() -> None:
 
 def test_all_ranks_hear_what_the_moderator_says() -> None:
     with watching(3) as ranks:
-        ranks[2].watch.send({"wish": {"reason": "enough"}})
+        ranks[2].watch.send({"wish": WISH})
         until(lambda: all(one.messages for one in ranks))
         assert [one.messages for one in ranks] == [[{"where": True}]] * 3
         for done, one in enumerate(ranks):
@@ -244,7 +247,7 @@ def test_moderator_does_not_wait_for_a_rank_that_has_left() -> None:
     with watching(3) as ranks:
         ranks[2].watch.leave()
         for one in ranks[:2]:
-            one.watch.send({"wish": {}})
+            one.watch.send({"wish": WISH})
             one.watch.send({"epoch": 0, "done": 1})
         until(lambda: all(len(one.messages) == 2 for one in ranks[:2]))
 
@@ -258,12 +261,12 @@ def test_message_that_is_too_long_is_refused_by_who_sends_it() -> None:
 
 def test_decision_that_holds_what_many_ranks_said_may_be_long() -> None:
     with watching(2) as ranks:
-        for _ in range(40):
-            ranks[1].watch.send({"wish": "x" * 60_000})
+        for _ in range(MOST_WISHES):
+            ranks[1].watch.send({"wish": {**WISH, "reason": "x" * 60_000}})
         for one in ranks:
             one.watch.send({"epoch": 0, "done": 1})
         until(lambda: all(len(one.messages) == 2 for one in ranks))
-        assert len(ranks[1].messages[1]["wishes"]) == 40
+        assert len(ranks[1].messages[1]["wishes"]) == MOST_WISHES
         assert [one.watch.failure() for one in ranks] == [None, None]
 
 
