@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import importlib
 import io
@@ -11,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -21,6 +22,7 @@ import pytest
 import trainsignal
 from trainsignal import cli
 from trainsignal.checkpoint import load_state
+from trainsignal.remote import command_line
 from trainsignal.report.pages import live, static
 from trainsignal.report.records import Run
 
@@ -419,6 +421,26 @@ def test_view_listens_at_this_machine_alone_unless_told_otherwise(pages: Pages) 
     cli.main(["view", "run.h5"])
 
     assert pages.viewed["host"] == "127.0.0.1" and pages.viewed["port"] == live.PORT
+
+
+@pytest.mark.parametrize(
+    "command, function",
+    [
+        (["view", "redis://broker:6379", "--port", "0"], "run_view"),
+        (["listen", "redis://broker:6379", "--run", "night"], "run_listen"),
+        (["stop", "redis://broker:6379", "--run", "night", "--reason", "enough"], "run_stop"),
+    ],
+)
+def test_a_broker_is_asked_by_what_reaches_one(
+    command: list[str], function: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(options: argparse.Namespace, tell: Callable[[str], object]) -> None:
+        tell(f"{options.path if function == 'run_view' else options.url} was asked")
+
+    monkeypatch.setattr(command_line, function, answer)
+
+    assert cli.main(command) == 0
+    assert capsys.readouterr().out == "redis://broker:6379 was asked\n"
 
 
 def test_ctrl_c_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -432,6 +432,36 @@ def test_a_look_that_is_due_is_not_lost_at_an_epochs_end() -> None:
     assert len([look for look in looks if look > 200]) >= 3
 
 
+@pytest.mark.parametrize("moment", ["between epochs", "amid a minibatch", "amid planning"])
+def test_who_wakes_is_heard_at_the_next_minibatch_or_the_one_after(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = Bus()
+    path = HotPath(bus, bus.minibatch_end)
+    path.open(None, BareModel())
+    for minibatch in range(200):
+        path.fire(0, minibatch)
+    assert path.special > 200
+    if moment == "between epochs":
+        path.wake()
+        path.new_epoch(200)
+    elif moment == "amid a minibatch":
+        bus.minibatch_end.connect(lambda model, **payload: path.wake(), weak=False)
+        path.invalidate()
+        path.fire(0, 200)
+    else:
+
+        def next_firing(when: object, minibatch: int) -> int:
+            path.wake()
+            return minibatch + 100
+
+        monkeypatch.setattr("trainsignal.hot_path.next_firing", next_firing)
+        bus.subscribe("minibatch_end", lambda run: None, every=10)
+        path.invalidate()
+        path.fire(0, 200)
+    assert path.special == -1
+
+
 class Clock:
     """Seconds that pass only when told."""
 

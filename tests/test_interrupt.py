@@ -390,3 +390,14 @@ def test_without_a_thread_to_be_had_the_run_still_stops(monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         train(callbacks, (0, 1), send(signal.SIGINT))
     assert callbacks.run.exit_reason == "interrupted"
+
+
+@BOTH
+def test_signal_that_came_to_another_process_of_the_run_is_raised_with_its_author(
+    number: int, error: type[BaseException], reason: str
+) -> None:
+    callbacks = Callbacks(tiny_model(), progress_bar=False)
+    with pytest.raises(error):
+        train(callbacks, (1, 2), lambda: callbacks._interruption.raise_agreed(number, "signal on rank 3"))
+    assert callbacks.run.exit_reason == reason
+    assert callbacks.callback_data["config"].attrs["exit_author"] == "signal on rank 3"

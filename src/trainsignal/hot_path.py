@@ -66,8 +66,8 @@ class HotPath:
     """
 
     __slots__ = (
-        "_bus", "_entries", "_gated", "_is_open", "_is_stale", "_on_look", "_sampler", "_signal", "always",
-        "data", "latest", "model", "special",
+        "_bus", "_entries", "_gated", "_is_open", "_is_stale", "_is_woken", "_on_look", "_sampler", "_signal",
+        "always", "data", "latest", "model", "special",
     )  # fmt: skip
 
     def __init__(self, bus: Bus, signal: TrainSignal, on_look: Callable[[], object] = lambda: None) -> None:
@@ -85,6 +85,7 @@ class HotPath:
         self._gated: tuple[Entry, ...] = ()
         self._is_open = False
         self._is_stale = True
+        self._is_woken = False
         self._sampler = Sampler(bus.clock)
         self.always: list[Call] = []
         self.special = -1
@@ -109,7 +110,8 @@ class HotPath:
         self.always.clear()
 
     def wake(self) -> None:
-        """Have the next minibatch be a special one; may be called amid anything, by a signal handler too."""
+        """Have the next minibatch be a special one; may be called amid anything, by any thread."""
+        self._is_woken = True
         self.special = -1
 
     def new_epoch(self, minibatches: int) -> None:
@@ -134,6 +136,7 @@ class HotPath:
             )
         if self._is_stale:
             self._compile()
+        self._is_woken = False
         weight = self._sampler.weight(minibatch)
         self._fire(self._entries, epoch, minibatch, weight)
         if weight:
@@ -177,6 +180,8 @@ class HotPath:
             if entry.due < special:  # `min` would take four times as long
                 special = entry.due
         self.special = special
+        if self._is_woken:  # asked after it was set: whoever wakes amid this is heard
+            self.special = -1
 
     def _fire(self, entries: tuple[Entry, ...], epoch: int, minibatch: int, weight: int) -> None:
         """Call those that are due; `weight`: for how many minibatches the time of one in `always` stands."""

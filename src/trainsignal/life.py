@@ -154,6 +154,8 @@ class RunLife:
         self._check_open("on_epoch_end")
         hand_loop.close_minibatch(run, self._driver)
         self._snapshots.before_epoch_end()
+        if run.ranks is not None:
+            run.ranks.stops.after_last_minibatch()
         run.is_in_epoch, run.is_ending_epoch = False, True
         had_finished = self._model_finished()
         minibatches = run.minibatches_complete + run.epoch_minibatches

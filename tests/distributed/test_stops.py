@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -52,7 +52,7 @@ class Rank:
 def rank() -> Rank:
     together, watch = Together(ThreadRanks(2).communicators[1]), Watch()
     together.watch = cast("Any", watch)
-    position = SimpleNamespace(epoch=2, is_in_epoch=True, run_id="", epoch_minibatches=10)
+    position = SimpleNamespace(epoch=2, run_id="", epoch_minibatches=10)
     one = Rank(cast("Any", None), watch, position)
 
     def end_by_signal(number: int, author: str) -> None:
@@ -91,18 +91,52 @@ def test_a_signal_becomes_one_wish(rank: Rank) -> None:
     assert [message["wish"]["signal"] for message in rank.watch.sent] == [signal.SIGTERM.value]
 
 
-@pytest.mark.parametrize(
-    "is_in_epoch, done, expected",
-    [(True, 10, (2, 10)), (True, 0, (2, 0)), (False, 10, (3, 0)), (False, 0, (2, 0))],
-    ids=["within", "begun", "ended", "not begun"],
-)
-def test_who_is_asked_says_which_minibatch_comes_next(
-    rank: Rank, is_in_epoch: bool, done: int, expected: tuple[int, int]
-) -> None:
-    rank.position.is_in_epoch, rank.position.epoch_minibatches = is_in_epoch, done
+@pytest.mark.parametrize("done", [10, 0], ids=["within", "begun"])
+def test_who_is_asked_says_which_minibatch_comes_next(rank: Rank, done: int) -> None:
+    rank.position.epoch_minibatches = done
     hear(rank, {"where": True})
-    assert rank.watch.sent == [{"epoch": expected[0], "done": expected[1]}]
+    assert rank.watch.sent == [{"epoch": 2, "done": done}]
     assert rank.woken, "the next boundary is looked at"
+
+
+@pytest.mark.parametrize("done", [10, 0], ids=["minibatches", "an empty shard"])
+def test_who_is_asked_when_an_epoch_is_over_says_that_it_is_in_the_next(rank: Rank, done: int) -> None:
+    rank.position.epoch_minibatches = done
+    rank.stops.after_last_minibatch()
+    hear(rank, {"where": True})
+    rank.position.epoch, rank.position.epoch_minibatches = 3, 1
+    hear(rank, {"where": True})
+    assert rank.watch.sent == [{"epoch": 3, "done": 0}, {"epoch": 3, "done": 1}]
+
+
+def test_the_next_boundary_looks_before_the_position_is_taken(rank: Rank) -> None:
+    """Else a rank might run on, between the two, beyond what is decided."""
+    taken: list[bool] = []
+
+    class Noting:
+        epoch, run_id = 2, ""
+
+        @property
+        def epoch_minibatches(self) -> int:
+            taken.append(bool(rank.woken))
+            return 10
+
+    rank.stops._around = replace(rank.stops._around, position=Noting())
+    hear(rank, {"where": True})
+    assert taken == [True]
+
+
+def test_a_boundary_waits_until_the_position_is_taken(rank: Rank, monkeypatch: pytest.MonkeyPatch) -> None:
+    rank.stops._is_asked = True  # and the watch's thread has come no further
+    waits = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        rank.stops._held_at = (2, 10)
+
+    monkeypatch.setattr("trainsignal.distributed.stops.sleep", sleep)
+    rank.stops.at_boundary()
+    assert len(waits) == 1 and rank.woken
 
 
 def test_a_rank_stops_where_it_was_decided_and_not_before(rank: Rank) -> None:
@@ -158,12 +192,61 @@ def test_a_rank_waits_for_the_decision_before_it_could_pass_it(
     assert len(waits) == 1 and len(rank.adopted) == 1
 
 
-def test_between_epochs_no_decision_is_heeded(rank: Rank) -> None:
+@pytest.mark.parametrize("is_decided", [True, False])
+def test_a_rank_whose_epoch_is_shorter_stops_at_its_end(
+    rank: Rank, is_decided: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainsignal.distributed.stops.sleep", lambda seconds: hear(rank, decision(2, 13)))
     hear(rank, {"where": True})
-    hear(rank, decision(2, 10))
-    rank.position.is_in_epoch = False
+    if is_decided:
+        hear(rank, decision(2, 13))
+    rank.position.epoch_minibatches = 11
     rank.stops.at_boundary()
     assert rank.adopted == []
+    rank.stops.after_last_minibatch()
+    assert len(rank.adopted) == 1
+
+
+def test_a_rank_whose_epoch_is_shorter_is_ended_by_a_signal_of_another(rank: Rank) -> None:
+    hear(rank, {"where": True})
+    hear(rank, decision(2, 13, signal=signal.SIGTERM.value, author="SIGTERM"))
+    with pytest.raises(KeyboardInterrupt):
+        rank.stops.after_last_minibatch()
+    assert rank.raised == [(signal.SIGTERM.value, "SIGTERM on rank 0")]
+
+
+def test_a_decision_for_the_next_epoch_is_left_to_the_end_of_this_one(rank: Rank) -> None:
+    hear(rank, {"where": True})
+    hear(rank, decision(3, 3))
+    rank.stops.after_last_minibatch()
+    assert rank.adopted == []
+
+
+def test_between_epochs_no_decision_is_heeded(rank: Rank) -> None:
+    rank.stops.after_last_minibatch()
+    hear(rank, {"where": True})
+    hear(rank, decision(2, 10))
+    rank.stops.at_boundary()
+    assert rank.adopted == []
+
+
+def test_who_waits_for_a_decision_hears_of_a_failure(rank: Rank) -> None:
+    hear(rank, {"where": True})
+    rank.watch.gone = RankFailure(0, "ValueError: bad batch")
+    rank.stops._together.has_news = True
+    with pytest.raises(RankFailedError, match="rank 0: ValueError: bad batch"):
+        rank.stops.after_last_minibatch()
+
+
+def test_who_waits_for_a_decision_misses_a_rank_that_left(
+    rank: Rank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the first rank nobody decides."""
+    monkeypatch.setattr("trainsignal.distributed.together.LEFT_S", 0.0)
+    monkeypatch.setattr(rank.watch, "left", lambda: frozenset({0}))
+    hear(rank, {"where": True})
+    with pytest.raises(RankFailedError, match="rank 0: left the loop"):
+        rank.stops.after_last_minibatch()
 
 
 def test_a_long_reason_is_cut_so_that_it_travels(rank: Rank) -> None:
@@ -175,6 +258,6 @@ def test_a_long_reason_is_cut_so_that_it_travels(rank: Rank) -> None:
 def test_a_failure_that_is_known_is_raised_at_the_next_boundary(rank: Rank) -> None:
     rank.watch.gone = RankFailure(0, "ValueError: bad batch")
     rank.stops.at_boundary()
-    rank.stops._together.has_news = True  # pyright: ignore[reportPrivateUsage]
+    rank.stops._together.has_news = True
     with pytest.raises(RankFailedError, match="rank 0: ValueError: bad batch"):
         rank.stops.at_boundary()

@@ -136,7 +136,7 @@ class Ranks:
         self.together.watch = None
         watch.leave()
         watch.close()
-        missing = [rank for rank, answer in enumerate(answers) if not answer]
+        missing = [rank for rank, answer in enumerate(answers) if rank and not answer]
         if self.rank == 0:
             _logger.warning(
                 "ranks %s cannot reach rank 0 at %s: a rank that fails is noticed only when %s does, and "

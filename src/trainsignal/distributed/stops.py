@@ -25,7 +25,6 @@ class Position(Protocol):
     """Where the run stands on this rank: a `TrainingRun`."""
 
     epoch: int
-    is_in_epoch: bool
     run_id: str
 
     @property
@@ -40,7 +39,8 @@ class Surroundings:
 
     Attributes:
         position: where the run stands.
-        wake: has the end of the next minibatch look at what has come; may be called by any thread.
+        wake: has the end of the next minibatch, or of the one after it, look at what has come; may be called
+            by any thread.
         adopt: makes a vote of all ranks one of this run's.
         end_by_signal: raises what a signal, of this number and author, ends a run with.
         asked_signal: returns number and name of a signal that came and has not been heeded, or None.
@@ -77,6 +77,8 @@ class Stops:
         self._wishes: list[Wish] = []
         self._wished = 0
         self._has_wished_signal = False
+        self._next_epoch = 0
+        self._is_asked = False
         self._held_at: tuple[int, int] | None = None
         self._decision: Message | None = None
 
@@ -95,14 +97,25 @@ class Stops:
             RankFailedError: another rank failed.
             BaseException: what a signal ends the run with.
         """
-        self._together.check()
-        asked = self._around.asked_signal()
-        if asked is not None and not self._has_wished_signal:
-            self._has_wished_signal = True
-            number, name = asked
-            self.wish(name, name, "minibatch", number)
-        if self._held_at is not None and self._around.position.is_in_epoch:
-            self._stop_where_agreed(self._held_at)
+        self._look()
+        if self._is_asked and self._around.position.epoch >= self._next_epoch:
+            self._stop_where_agreed()
+
+    def after_last_minibatch(self) -> None:
+        """Stop with an epoch of this rank that ends before the minibatch at which others stop in theirs.
+
+        To be called before anything that all ranks do together at the end of an epoch.
+
+        Raises:
+            RankFailedError: another rank failed.
+            BaseException: what a signal ends the run with.
+        """
+        epoch = self._around.position.epoch
+        self._next_epoch = epoch + 1  # who is asked from now on says so, and all stop at the epoch's end
+        if self._is_asked:
+            decision = self._wait_for_decision()
+            if decision["epoch"] == epoch:
+                self._stop(decision)
 
     def agree(self) -> None:
         """Heed, at the end of an epoch, what any rank wishes.
@@ -111,7 +124,7 @@ class Stops:
             RankFailedError: another rank failed.
             BaseException: what a signal ends the run with.
         """
-        self.at_boundary()
+        self._look()
         mine = list(self._wishes)
         if self._together.sum(np.array([len(mine)], np.float64))[0]:
             self._heed(decode(self._together.gather(encode(mine))))
@@ -119,36 +132,63 @@ class Stops:
     def hear(self, message: Message) -> None:
         """Answer the moderator, or take its decision; called in the watch's thread."""
         if "where" in message:
+            self._is_asked = True
+            self._around.wake()  # before looking where the run is: from now on it does not get far unseen
             self._held_at = epoch, done = self._next_minibatch()
             assert self._together.watch is not None
             self._together.watch.send({"epoch": epoch, "done": done})
         else:
             self._decision = message
-        self._around.wake()
 
-    def _stop_where_agreed(self, held_at: tuple[int, int]) -> None:
+    def _look(self) -> None:
+        self._together.check()
+        asked = self._around.asked_signal()
+        if asked is not None and not self._has_wished_signal:
+            self._has_wished_signal = True
+            number, name = asked
+            self.wish(name, name, "minibatch", number)
+
+    def _stop_where_agreed(self) -> None:
         """Stop here if it was agreed that all stop after this minibatch."""
         position = self._around.position
         here = (position.epoch, position.epoch_minibatches)
-        held_epoch, held_done = held_at
-        furthest = (position.epoch, (held_done if held_epoch == position.epoch else 0) + MARGIN)
-        while self._decision is None and here >= furthest:
-            self._together.check()
-            sleep(WAITING_S)
-        decision = self._decision
-        if decision is None or here < (decision["epoch"], decision["done"]):
+        if self._may_pass(here):
             self._around.wake()  # looks again after the next minibatch
             return
-        self._held_at = None
-        if here == (decision["epoch"], decision["done"]):  # else the epoch ended before
-            self._heed([Wish(**wish) for wish in decision["wishes"]])
+        decision = self._wait_for_decision()
+        agreed = (decision["epoch"], decision["done"])
+        if here < agreed:
+            self._around.wake()
+        elif here == agreed:
+            self._stop(decision)
+        else:  # all have ended that epoch before, and with it the run
+            self._is_asked = False
+
+    def _may_pass(self, here: tuple[int, int]) -> bool:
+        """Return whether this rank may go on without the decision."""
+        check = self._together.waiting()
+        while self._held_at is None:  # for a moment, while the watch's thread answers
+            check()
+            sleep(WAITING_S)
+        epoch, done = self._held_at
+        return self._decision is None and here < (here[0], (done if epoch == here[0] else 0) + MARGIN)
+
+    def _wait_for_decision(self) -> Message:
+        check = self._together.waiting()
+        while self._decision is None:
+            check()
+            sleep(WAITING_S)
+        return self._decision
+
+    def _stop(self, decision: Message) -> None:
+        self._is_asked = False
+        self._heed([Wish(**wish) for wish in decision["wishes"]])
 
     def _next_minibatch(self) -> tuple[int, int]:
-        """Return the epoch of the next minibatch, and how many of it are done; an epoch that ends is over."""
+        """Return the epoch of the next minibatch, and how many of it are done."""
         position = self._around.position
-        if position.is_in_epoch:
-            return position.epoch, position.epoch_minibatches
-        return position.epoch + bool(position.epoch_minibatches), 0
+        epoch = position.epoch
+        return (epoch, position.epoch_minibatches) if epoch >= self._next_epoch else (self._next_epoch, 0)
 
     def _heed(self, wishes: Sequence[Wish]) -> None:
         """Do what all ranks do now because of the same wishes."""

@@ -41,7 +41,7 @@ class Together:
             RankFailedError: another rank failed, or left.
             CommunicatorError: the ranks do not reach each other any more.
         """
-        return self._collective(lambda: wait(self._communicator.start_sum(values), self._waiting()))
+        return self._collective(lambda: wait(self._communicator.start_sum(values), self.waiting()))
 
     def gather(self, content: bytes) -> list[bytes]:
         """Return the contents of all ranks, by rank.
@@ -50,7 +50,7 @@ class Together:
             RankFailedError: another rank failed, or left.
             CommunicatorError: the ranks do not reach each other any more.
         """
-        return self._collective(lambda: gather_bytes(self._communicator, content, self._waiting()))
+        return self._collective(lambda: gather_bytes(self._communicator, content, self.waiting()))
 
     def check(self) -> None:
         """Raise if another rank is known to have failed.
@@ -65,19 +65,12 @@ class Together:
         """Return whose failure ends the run, if that is known within so many seconds."""
         return None if self.watch is None else self.watch.failure(wait_s)
 
-    def _collective(self, collective: Callable[[], _Result]) -> _Result:
-        try:
-            return collective()
-        except RankFailedError:
-            raise
-        except CommunicatorError as error:
-            failure = self.failure(NEWS_S) or self._who_left()
-            if failure is None:
-                raise
-            raise RankFailedError(str(failure)) from error
+    def waiting(self) -> Callable[[], None]:
+        """Return what looks, while this rank waits for the others, whether they are still there.
 
-    def _waiting(self) -> Callable[[], None]:
-        """Return what looks, while this rank waits, whether the others are still there."""
+        It is to be called again and again; it raises RankFailedError once one of them has failed, or has
+        left some seconds ago.
+        """
         missed_since: float | None = None
 
         def check() -> None:
@@ -92,6 +85,17 @@ class Together:
                 raise RankFailedError(str(failure))
 
         return check
+
+    def _collective(self, collective: Callable[[], _Result]) -> _Result:
+        try:
+            return collective()
+        except RankFailedError:
+            raise
+        except CommunicatorError as error:
+            failure = self.failure(NEWS_S) or self._who_left()
+            if failure is None:
+                raise
+            raise RankFailedError(str(failure)) from error
 
     def _who_left(self) -> RankFailure | None:
         """Return the first of the ranks that have left, as a failure: the others needed it still."""
