@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -401,3 +402,17 @@ def test_signal_that_came_to_another_process_of_the_run_is_raised_with_its_autho
         train(callbacks, (1, 2), lambda: callbacks._interruption.raise_agreed(number, "signal on rank 3"))
     assert callbacks.run.exit_reason == reason
     assert callbacks.callback_data["config"].attrs["exit_author"] == "signal on rank 3"
+
+
+def test_grace_period_begins_anew_at_a_boundary_at_which_the_signal_waits() -> None:
+    """As for other ranks, with which the moment to stop is agreed."""
+    interruption = silent(grace_s=0.4)
+    with pytest.raises(PreemptedExit), interruption:
+        assert interruption.asked_at_boundary() is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(5):
+            time.sleep(0.2)
+            assert interruption.asked_at_boundary() == (signal.SIGTERM, "SIGTERM")
+        with pytest.raises(PreemptedExit):
+            time.sleep(20)  # no boundary comes any more
+        interruption._asked = signal.SIGTERM

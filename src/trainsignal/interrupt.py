@@ -66,11 +66,17 @@ class Interruption:
         self._process = os.getpid()
         self._before: dict[int, Any] = {}
 
-    @property
-    def asked(self) -> tuple[int, str] | None:
-        """Number and name of the signal that came and was not raised yet; None where none did."""
-        asked = self._asked
-        return None if asked is None else (asked, signal.Signals(asked).name)
+    def asked_at_boundary(self) -> tuple[int, str] | None:
+        """Return number and name of the signal that came and was not raised yet; None where none did.
+
+        To be called at a boundary at which it is not to be raised: the next one is waited for as long again.
+        """
+        asked, boundary = self._asked, self._was_at_boundary
+        if asked is None:
+            return None
+        self._was_at_boundary = threading.Event()
+        boundary.set()
+        return asked, signal.Signals(asked).name
 
     def raise_agreed(self, number: int, author: str) -> NoReturn:
         """Raise what a signal of this number asks for, which may have come to another process of the run.
@@ -131,20 +137,20 @@ class Interruption:
         self._asked = number
         self._was_at_boundary = threading.Event()
         self._notice()
-        watch = threading.Thread(
-            target=self._watch, args=(number, self._was_at_boundary), name="trainsignal grace", daemon=True
-        )
+        watch = threading.Thread(target=self._watch, args=(number,), name="trainsignal grace", daemon=True)
         with contextlib.suppress(RuntimeError):  # no thread to be had: then there is no grace period
             watch.start()
 
-    def _watch(self, number: int, was_at_boundary: threading.Event) -> None:
+    def _watch(self, number: int) -> None:
         """Tell the user what will happen, which a handler must not, and have it happen in time."""
         _logger.warning(
             "%s: the run stops at the next boundary, at the latest in %g s; once more stops it at once",
             signal.Signals(number).name, self.grace_s,
         )  # fmt: skip
         patience_s = None if self.grace_s == math.inf else min(self.grace_s, threading.TIMEOUT_MAX)
-        if not was_at_boundary.wait(patience_s):
+        while self._asked is not None and self._was_at_boundary.wait(patience_s):
+            pass
+        if self._asked is not None:
             if sys.platform == "win32":  # pragma: no cover - the tests run on POSIX
                 _thread.interrupt_main(number)
             else:  # unlike interrupt_main, ends a sleeping system call too

@@ -53,9 +53,9 @@ def join_ranks(
     around = Surroundings(
         run,
         wake=run.minibatch_end.wake,
-        adopt=lambda vote: run.adopt(vote.reason, vote.author, vote.at),
+        adopt=run.adopt,
         end_by_signal=interruption.raise_agreed,
-        asked_signal=lambda: interruption.asked,
+        asked_signal=interruption.asked_at_boundary,
     )
     grace_s = interruption.grace_s
     run.ranks = ranks = Ranks(communicator, around, LastResort(grace_s, life.save_amid), grace_s)
@@ -88,7 +88,6 @@ def introduction(
         wiring=wiring_lines(run_order(list(everywhere)), epochs, beginning, package_version()),
         host=platform.node(),
         run_id=run.run_id,
-        minibatches=run.minibatches_per_epoch or 0,
     )
 
 

@@ -18,8 +18,7 @@ from trainsignal.distributed.train_costs import TrainCosts
 from trainsignal.ending import reason_of, why
 from trainsignal.errors import ConfigurationError, RunStateError
 from trainsignal.frequency import is_int
-from trainsignal.plain_state import forget_constants, note_constants, plain_attributes, set_attributes
-from trainsignal.plain_values import decode
+from trainsignal.plain_state import forget_constants, note_constants
 from trainsignal.record import RunRecord
 from trainsignal.resume import Resumption
 from trainsignal.run import TrainingRun
@@ -94,7 +93,7 @@ class RunLife:
             run.model.follow(run)
         run.minibatches_per_epoch = self._announced_minibatches() or run.minibatches_per_epoch
         if run.ranks is not None:
-            run.train_costs = TrainCosts(run.data, run.minibatch_cost, run.ranks.announced)
+            run.train_costs = TrainCosts(run.data, run.minibatch_cost, run.ranks.together)
         self._record.begin(run.run_id, epochs, run.minibatches_per_epoch)
         run.claim_file(run.data.filename, "the archive", run.data)
         run.minibatch_begin.open(run.data, run.model)
@@ -105,6 +104,8 @@ class RunLife:
             note_constants(callback)
         if resumption is not None:
             self._go_on(resumption)
+        if run.train_costs is not None:
+            run.train_costs.agree(run.minibatches_per_epoch or 0)
         self._record.describe(run.model, callbacks)
         self._record.publish_first()
 
@@ -113,6 +114,8 @@ class RunLife:
         run, moment = self._run, resumption.moment
         run.data.continue_previous(moment, resumption.saved["loose"])
         self._record.resume(moment.epochs, run.minibatches_complete, moment.minibatches)
+        if run.ranks is not None:
+            run.ranks.stops.go_on_from(moment.epochs, resumption.saved["minibatch"])
         if not resumption.is_within_epoch:
             resumption.restore(run, self._callbacks())
         _logger.info(
@@ -135,18 +138,10 @@ class RunLife:
         run.minibatch_cost.new_epoch()
         run.feed.new_epoch()
         run.minibatches_per_epoch = self._announced_minibatches() or run.minibatches_per_epoch
-        if resumption is None or not resumption.is_within_epoch:
+        if resumption is not None and resumption.is_within_epoch:
+            resumption.begin_epoch(run, self._callbacks())
+        else:
             run.bus.publish(run.bus.epoch_begin, run.model, epoch=epoch)
-            return
-        callbacks = self._callbacks()
-        by_default = [one for one in callbacks.values() if type(one).state_dict is Callback.state_dict]
-        before = [(callback, plain_attributes(callback)) for callback in by_default]
-        run.bus.publish(run.bus.epoch_begin, run.model, epoch=epoch)
-        for callback, attributes in before:  # what was so at the checkpoint too is not in it
-            now = plain_attributes(callback)
-            set_attributes(callback, decode({name: attributes[name] for name in attributes if name in now}))
-        run.minibatch_begin.latest = run.minibatch_end.latest = resumption.saved["minibatch"] - 1
-        resumption.restore(run, callbacks)
 
     def end_epoch(self, epoch: int) -> None:
         """Publish `epoch_end`, then note how far the run is, in the archive too."""
@@ -199,29 +194,38 @@ class RunLife:
         if run.exit_reason is not None or not run.is_in_its_process:
             return
         run.exit_reason, run.error = reason, error
-        if run.ranks is not None:
-            run.rank_failure = run.ranks.ending(error)
-        try:
-            lost = run.minibatch_cost.rescue()
-            if lost is not None:
-                run.report(f"the costs of the last minibatches did not come from their device: {lost}")
-            self._record.end(reason, *why(run))
-            failures = run.bus.publish_to_all(run.bus.run_closed, run.model, reason=reason, error=error)
-        finally:  # a second Ctrl-C may come amid it
+        try:  # a second Ctrl-C may come amid any of it
+            try:
+                if run.ranks is not None:
+                    run.rank_failure = run.ranks.ending(error)
+            finally:
+                failures = self._tell_end(reason, error)
+        finally:
             run.minibatch_begin.close()
             run.minibatch_end.close()
             for callback in self._callbacks().values():
                 forget_constants(callback)
             self._on_close()
-            self._record.publish_last()
-            if run.ranks is not None:
-                run.ranks.ended()
+            try:
+                self._record.publish_last()
+            finally:
+                if run.ranks is not None:
+                    run.ranks.ended()
         for problem in run.problems:
             _logger.error("reported during this run: %s", problem)
         for failure in failures[0 if error is not None else 1 :]:
             _logger.error("a receiver of run_closed failed", exc_info=failure)
         if failures and error is None:
             raise failures[0]
+
+    def _tell_end(self, reason: ExitReason, error: BaseException | None) -> list[Exception]:
+        """Record why the run ended, and publish `run_closed`; return what receivers raised."""
+        run = self._run
+        lost = run.minibatch_cost.rescue()
+        if lost is not None:
+            run.report(f"the costs of the last minibatches did not come from their device: {lost}")
+        self._record.end(reason, *why(run))
+        return run.bus.publish_to_all(run.bus.run_closed, run.model, reason=reason, error=error)
 
     @contextmanager
     def closing_on_error(self) -> Generator[None]:
@@ -246,11 +250,10 @@ class RunLife:
     def _exchange_values(self) -> None:
         """Evaluate, and take over what the values of this epoch's end are over all ranks of the run."""
         run = self._run
-        if run.ranks is not None and run.train_costs is not None:
+        if run.train_costs is not None:
             run.train_costs.exchange(
                 run.minibatches_complete,
                 run.epoch_minibatches,
-                run.ranks.together,
                 lambda numbers: run.evaluations.prepare(run.model, run.epoch, numbers),
             )
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
-from trainsignal.errors import ConfigurationError
+from trainsignal.errors import CommunicatorError, ConfigurationError
 
 OnError: TypeAlias = Literal["raise", "log", "disable"]
 """What an error leads to: it propagates; it is logged; it is logged and the receiver is disconnected."""
@@ -44,9 +44,12 @@ class Receiver(ABC):
         """Receive one publication, in blinker's form."""
 
     def failed(self, error: Exception, where: str) -> None:
-        """Treat an error as `on_error` says; re-raise it, with a note of its place, where that is "raise"."""
+        """Treat an error as `on_error` says; re-raise it, with a note of its place, where that is "raise".
+
+        So is what another rank's failure raises, whatever the policy: no receiver can do anything about it.
+        """
         self.failures += 1
-        if self.on_error == "raise":
+        if self.on_error == "raise" or isinstance(error, CommunicatorError):
             note_place(error, self.name, where)
             raise error
         consequence = "disabled" if self.on_error == "disable" else "kept (on_error='log')"

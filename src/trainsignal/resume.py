@@ -16,6 +16,7 @@ from trainsignal.checkpoint.tree import is_mapping
 from trainsignal.errors import ArchiveError, CheckpointError, MissingAbilityError, RunStateError
 from trainsignal.feed import EMPTY_FEED
 from trainsignal.files import expand
+from trainsignal.plain_state import plain_attributes, set_attributes
 from trainsignal.plain_values import decode, encode
 from trainsignal.run import TrainingRun
 from trainsignal.shared_data import Moment
@@ -182,6 +183,21 @@ class Resumption:
         run.epochs_complete = self.saved["epochs_complete"]
         run.epoch = max(0, self.saved["epoch"] - 1)
         run.minibatches_complete = self.saved["minibatches_done"] - self.saved["minibatch"]
+
+    def begin_epoch(self, run: TrainingRun, callbacks: Mapping[str, Callback]) -> None:
+        """Publish the begin of the epoch that was cut short once more, and put back what was then.
+
+        Raises:
+            Exception: as `restore`.
+        """
+        by_default = [one for one in callbacks.values() if type(one).state_dict is Callback.state_dict]
+        before = [(callback, plain_attributes(callback)) for callback in by_default]
+        run.bus.publish(run.bus.epoch_begin, run.model, epoch=run.epoch)
+        for callback, attributes in before:  # what was so at the checkpoint too is not in it
+            now = plain_attributes(callback)
+            set_attributes(callback, decode({name: attributes[name] for name in attributes if name in now}))
+        run.minibatch_begin.latest = run.minibatch_end.latest = self.saved["minibatch"] - 1
+        self.restore(run, callbacks)
 
     def restore(self, run: TrainingRun, callbacks: Mapping[str, Callback]) -> None:
         """Put back where the model, the data, the callbacks and the random generators were.

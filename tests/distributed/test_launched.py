@@ -75,6 +75,16 @@ def test_termination_of_one_rank_ends_all_with_one_checkpoint(library: Library, 
     assert saved["is_within_epoch"] and saved["minibatch"] > 10
 
 
+def test_termination_of_slow_ranks_is_in_order_too(tmp_path: Path) -> None:
+    """The minibatches until all stop take longer than the grace period, which is for each of them."""
+    run = launch(
+        "torch", 2, tmp_path, do="terminate", rank=1, epoch=0, minibatch=1, repeats=20, pause_s=0.5, grace_s=1
+    )
+    assert [one["error"] for one in told(run)] == ["PreemptedExit: 143"] * 2, run.output
+    assert run.archive()["reason"] == "preempted"
+    load_state(tmp_path / "model.h5")
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("rank", [0, 3])
 def test_a_rank_that_raises_ends_all_within_the_stated_time(

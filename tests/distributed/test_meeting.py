@@ -20,10 +20,10 @@ def introduced(
 
 
 def test_introduction_arrives_as_it_was_given() -> None:
-    one = Introduction(("a", "b"), "ValueError: no", "node7", "f00", 12)
+    one = Introduction(("a", "b"), "ValueError: no", "node7", "f00")
     decoded = Introduction.decoded(one.encoded())
     assert (list(decoded.wiring), decoded.problem, decoded.host) == (["a", "b"], "ValueError: no", "node7")
-    assert (decoded.run_id, decoded.minibatches) == ("f00", 12)
+    assert decoded.run_id == "f00"
 
 
 def test_ranks_with_the_same_callbacks_are_alike() -> None:

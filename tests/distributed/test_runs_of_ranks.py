@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from tests.support.ranks import ThreadCommunicator, run_ranks
-from trainsignal import Callback, Callbacks, TrainingRun
+from trainsignal import Callback, Callbacks, TrainCostCallback, TrainingRun
+from trainsignal.distributed.failure import RankFailure
+from trainsignal.distributed.watch import Watch
 from trainsignal.errors import ConfigurationError, RankFailedError, WiringError
 
 EPOCHS, MINIBATCHES = 4, 200
@@ -345,3 +347,59 @@ def test_two_collectives_an_epoch_once_the_length_of_an_epoch_is_known() -> None
     first, second = run_ranks(2, rank, timeout_s=60)
     assert first == second
     assert first[1:] == [2] * (EPOCHS - 2)
+
+
+def test_ctrl_c_while_a_failure_is_told_closes_the_run_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail = Watch.fail
+
+    def interrupted(self: Watch, text: str, patience_s: float = 0.0) -> RankFailure:
+        fail(self, text, patience_s)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watch, "fail", interrupted)
+    path, closed = tmp_path / "run.h5", []
+
+    def rank(communicator: ThreadCommunicator) -> None:
+        def do(run: TrainingRun, epoch: int, minibatch: int) -> None:
+            raise ValueError("bad batch")
+
+        callbacks = quiet(communicator, output_file=str(path))
+        callbacks.bus.subscribe("run_closed", lambda: closed.append(communicator.rank))
+        with pytest.raises(KeyboardInterrupt):
+            train(callbacks, range(3), communicator.rank, do)
+        assert not communicator.is_open
+
+    run_ranks(2, rank, timeout_s=60)
+    assert sorted(closed) == [0, 1]
+    with h5py.File(str(path)) as archive:
+        assert archive["config"].attrs["exit_reason"] == "failed"
+
+
+@pytest.mark.parametrize("policy", ["log", "disable"])
+def test_failure_of_another_rank_passes_whatever_the_policy_of_who_meets_it(policy: Any) -> None:
+    class Asking(Callback):
+        def on_epoch_end(self, callback_data: Any, model: Any, epoch: int) -> None:
+            raise RankFailedError("rank 1: ValueError: bad batch")
+
+    def rank(communicator: ThreadCommunicator) -> str | None:
+        callbacks = quiet(communicator)
+        callbacks.add_callback(Asking(), on_error=policy)
+        with pytest.raises(RankFailedError, match="bad batch"):
+            train(callbacks, range(3), communicator.rank)
+        return callbacks.run.exit_reason
+
+    assert run_ranks(2, rank, timeout_s=60) == ["failed"] * 2
+
+
+def test_ranks_that_have_different_series_of_costs_go_along() -> None:
+    def rank(communicator: ThreadCommunicator) -> list[float]:
+        callbacks = quiet(communicator)
+        callbacks.callbacks = [one for one in callbacks.callbacks if not isinstance(one, TrainCostCallback)]
+        callbacks.add_callback(TrainCostCallback(), only_first=True)
+        train(callbacks, range(3), communicator.rank)
+        data = callbacks.callback_data
+        return data["cost/train"][:3].tolist() if "cost/train" in data else []
+
+    assert run_ranks(2, rank, timeout_s=60) == [[0.0, 0.5, 1.0], []]

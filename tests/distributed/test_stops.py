@@ -14,7 +14,6 @@ from trainsignal.distributed.failure import RankFailure
 from trainsignal.distributed.moderator import MARGIN, Message
 from trainsignal.distributed.stops import LONGEST_TEXT, Stops, Surroundings
 from trainsignal.distributed.together import Together
-from trainsignal.distributed.wishes import Vote
 from trainsignal.errors import RankFailedError
 
 
@@ -43,7 +42,7 @@ class Rank:
     watch: Watch
     position: Any
     woken: list[bool] = field(default_factory=list)
-    adopted: list[Vote] = field(default_factory=list)
+    adopted: list[tuple[str, str, str]] = field(default_factory=list)
     raised: list[tuple[int, str]] = field(default_factory=list)
     asked: list[tuple[int, str]] = field(default_factory=list)
 
@@ -60,10 +59,10 @@ def rank() -> Rank:
         raise KeyboardInterrupt
 
     around = Surroundings(
-        position, wake=lambda: one.woken.append(True), adopt=one.adopted.append, end_by_signal=end_by_signal,
-        asked_signal=lambda: one.asked[0] if one.asked else None,
+        position, wake=lambda: one.woken.append(True), adopt=lambda *vote: one.adopted.append(vote),
+        end_by_signal=end_by_signal, asked_signal=lambda: one.asked[0] if one.asked else None,
     )  # fmt: skip
-    one.stops = Stops(1, 2, together, around)
+    one.stops = Stops(2, together, around)
     return one
 
 
@@ -71,11 +70,11 @@ def hear(rank: Rank, message: Message) -> None:
     rank.stops.hear(message)
 
 
-WISH = {"rank": 0, "number": 0, "reason": "enough", "author": "user", "at": "minibatch", "signal": None}
+WISH = {"reason": "enough", "author": "user", "at": "minibatch", "signal": None}
 
 
 def decision(epoch: int, done: int, **wish: Any) -> Message:
-    return {"epoch": epoch, "done": done, "wishes": [{**WISH, **wish}]}
+    return {"epoch": epoch, "done": done, "wishes": [[{**WISH, **wish}, [0]]]}
 
 
 def test_a_wish_for_the_next_minibatch_is_sent_at_once_one_for_the_epoch_waits(rank: Rank) -> None:
@@ -149,7 +148,7 @@ def test_a_rank_stops_where_it_was_decided_and_not_before(rank: Rank) -> None:
         assert (rank.adopted, rank.woken) == ([], [True]), "it looks again after the next minibatch"
     rank.position.epoch_minibatches = 13
     rank.stops.at_boundary()
-    assert rank.adopted == [Vote("enough", "user on rank 0", "minibatch")]
+    assert rank.adopted == [("enough", "user on rank 0", "minibatch")]
     assert not rank.stops.is_ended_by_signal, "what fails after it is told to the others"
 
 
@@ -247,6 +246,30 @@ def test_who_waits_for_a_decision_misses_a_rank_that_left(
     hear(rank, {"where": True})
     with pytest.raises(RankFailedError, match="rank 0: left the loop"):
         rank.stops.after_last_minibatch()
+
+
+def test_who_is_asked_before_a_resumed_epoch_has_begun_anew_counts_what_is_done_of_it(rank: Rank) -> None:
+    rank.stops.go_on_from(3, 54)
+    hear(rank, {"where": True})  # in `train_begin`
+    rank.position.epoch, rank.position.epoch_minibatches = 3, 0
+    hear(rank, {"where": True})  # in `epoch_begin`
+    rank.position.epoch_minibatches = 55
+    hear(rank, {"where": True})
+    assert rank.watch.sent == [
+        {"epoch": 3, "done": 54}, {"epoch": 3, "done": 54}, {"epoch": 3, "done": 55},
+    ]  # fmt: skip
+
+
+def test_what_this_rank_wants_too_is_heeded_once(rank: Rank) -> None:
+    """Its own wish came too late for the decision."""
+    hear(rank, {"where": True})
+    hear(rank, decision(2, 13))
+    rank.stops.wish("enough", "user", "minibatch")
+    rank.stops.wish("too hot", "user", "minibatch")
+    rank.position.epoch_minibatches = 13
+    rank.stops.at_boundary()
+    assert rank.adopted == [("enough", "user on rank 0", "minibatch")]
+    assert [wish.reason for wish in rank.stops._wishes] == ["too hot"]
 
 
 def test_a_long_reason_is_cut_so_that_it_travels(rank: Rank) -> None:

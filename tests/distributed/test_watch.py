@@ -17,7 +17,7 @@ from trainsignal.errors import CommunicatorError
 LONG_S = 600.0
 """Longer than any test."""
 
-WISH = {"rank": 1, "number": 0, "reason": "enough", "author": "user", "at": "minibatch", "signal": None}
+WISH = {"reason": "enough", "author": "user", "at": "minibatch", "signal": None}
 
 
 def failures_of(ranks: list[WatchingRank]) -> list[RankFailure | None]:
@@ -261,8 +261,8 @@ def test_message_that_is_too_long_is_refused_by_who_sends_it() -> None:
 
 def test_decision_that_holds_what_many_ranks_said_may_be_long() -> None:
     with watching(2) as ranks:
-        for _ in range(MOST_WISHES):
-            ranks[1].watch.send({"wish": {**WISH, "reason": "x" * 60_000}})
+        for number in range(MOST_WISHES):
+            ranks[1].watch.send({"wish": {**WISH, "reason": f"{number}{'x' * 60_000}"}})
         for one in ranks:
             one.watch.send({"epoch": 0, "done": 1})
         until(lambda: all(len(one.messages) == 2 for one in ranks))

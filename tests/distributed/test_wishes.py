@@ -7,13 +7,11 @@ import signal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainsignal.distributed.wishes import Vote, Wish, decode, encode, signal_among, votes_of
+from trainsignal.distributed.wishes import Wish, author_of, decode, encode, signal_among
 
 WISHES = st.lists(
     st.builds(
         Wish,
-        rank=st.integers(0, 5),
-        number=st.integers(0, 3),
         reason=st.text(),
         author=st.text(),
         at=st.sampled_from(["minibatch", "epoch"]),
@@ -24,27 +22,31 @@ WISHES = st.lists(
 
 
 @given(st.lists(WISHES, max_size=3))
-def test_wishes_arrive_as_they_were_given_in_the_order_of_the_ranks(of_ranks: list[list[Wish]]) -> None:
-    assert decode(encode(wishes) for wishes in of_ranks) == [wish for wishes in of_ranks for wish in wishes]
+def test_wishes_arrive_as_they_were_given_each_with_those_who_have_it(of_ranks: list[list[Wish]]) -> None:
+    told = decode(encode(wishes) for wishes in of_ranks)
+    assert list(told) == list(dict.fromkeys(wish for wishes in of_ranks for wish in wishes))
+    for wish, ranks in told.items():
+        assert ranks == [rank for rank, wishes in enumerate(of_ranks) if wish in wishes]
 
 
-def test_what_all_ranks_want_is_one_vote() -> None:
-    wishes = [Wish(rank, 0, "no progress", "EarlyStopCallback", "epoch") for rank in range(3)]
-    assert votes_of(wishes, 3) == [Vote("no progress", "EarlyStopCallback", "epoch")]
+def test_a_vote_of_all_ranks_has_the_author_that_it_has_on_each() -> None:
+    assert author_of(Wish("no progress", "EarlyStopCallback", "epoch"), [2, 0, 1], 3) == "EarlyStopCallback"
 
 
 def test_a_vote_of_some_ranks_names_them() -> None:
-    wishes = [Wish(1, 0, "out of time", "TimeLimitCallback"), Wish(1, 1, "out of time", "TimeLimitCallback")]
-    assert votes_of(wishes, 2) == [Vote("out of time", "TimeLimitCallback on rank 1", "minibatch")]
+    wish = Wish("out of time", "TimeLimitCallback")
+    assert author_of(wish, [1], 2) == "TimeLimitCallback on rank 1"
+    assert author_of(wish, [2, 0], 3) == "TimeLimitCallback on ranks 0, 2"
 
 
 def test_many_ranks_are_not_all_named() -> None:
-    wishes = [Wish(rank, 0, "hot", "user") for rank in (7, 1, 2, 3, 4)]
-    assert votes_of(wishes, 9)[0].author == "user on ranks 1, 2, 3, 4, …"
+    assert author_of(Wish("hot", "user"), [7, 1, 2, 3, 4], 9) == "user on ranks 1, 2, 3, 4, …"
 
 
 def test_signal_goes_before_votes_and_termination_before_interruption() -> None:
-    interruption = Wish(0, 0, "SIGINT", "SIGINT", signal=signal.SIGINT.value)
-    first, second = (Wish(rank, 0, "SIGTERM", "SIGTERM", signal=signal.SIGTERM.value) for rank in (1, 2))
-    assert signal_among([Wish(0, 1, "enough", "user"), interruption, second, first]) == first
-    assert signal_among([Wish(0, 1, "enough", "user")]) is None
+    vote = Wish("enough", "user")
+    interruption = Wish("SIGINT", "SIGINT", signal=signal.SIGINT.value)
+    termination = Wish("SIGTERM", "SIGTERM", signal=signal.SIGTERM.value)
+    wishes = {vote: [0], interruption: [0], termination: [2, 1]}
+    assert signal_among(wishes) == (termination, 1)
+    assert signal_among({vote: [0]}) is None

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from trainsignal.callback import Callback
 from trainsignal.errors import RankFailedError, WiringError
-from trainsignal.frequency import Frequency, frequency_words
+from trainsignal.frequency import frequency_words
 
 MOST_LINES: Final = 12
 """So many lines of difference are shown."""
@@ -25,16 +25,12 @@ class Introduction:
         problem: why this rank cannot begin; "" where it can.
         host: name of its machine.
         run_id: of its run; that of the first rank is everybody's.
-        minibatches: of an epoch, as far as it knows; 0 where it does not.
-        offer: how its watch is reached; "" of all but the first.
     """
 
     wiring: Sequence[str] = field(default_factory=tuple)
     problem: str = ""
     host: str = ""
     run_id: str = ""
-    minibatches: int = 0
-    offer: str = ""
 
     def encoded(self) -> bytes:
         """Return it as bytes for the other ranks."""
@@ -91,17 +87,13 @@ def check_alike(introductions: Sequence[Introduction], rank: int) -> None:
 def _line(callback: Callback) -> str:
     parts = [
         type(callback).__name__,
-        f"epochs: {_words(callback.epoch_freq)}",
-        f"minibatches: {_words(callback.minibatch_freq)}",
+        f"epochs: {frequency_words(callback.epoch_freq)}",
+        f"minibatches: {frequency_words(callback.minibatch_freq)}",
     ]
     for word, names in (("reads", callback.reads), ("writes", callback.writes)):
         if names:
             parts.append(f"{word} {', '.join(sorted(str(name) for name in names))}")
     return "; ".join(parts)
-
-
-def _words(frequency: Frequency) -> str:
-    return frequency_words(frequency)
 
 
 def _difference(first: Sequence[str], other: Sequence[str]) -> str:

@@ -35,7 +35,6 @@ class Ranks:
     Attributes:
         rank: 0-based number of this process.
         size: how many there are, 2 or more.
-        announced: minibatches of an epoch, the most that a rank knows of; 0 where none does.
         together: what they do at once.
         stops: how they stop together.
     """
@@ -52,9 +51,8 @@ class Ranks:
             patience_s: seconds that a rank has to come to a boundary.
         """
         self.rank, self.size = communicator.rank, communicator.size
-        self.announced = 0
         self.together = Together(communicator)
-        self.stops = Stops(self.rank, self.size, self.together, around)
+        self.stops = Stops(self.size, self.together, around)
         self._communicator = communicator
         self._around = around
         self._last_resort = last_resort
@@ -81,7 +79,6 @@ class Ranks:
         introductions = self._meet(introduction)
         check_alike(introductions, self.rank)
         self._around.position.run_id = introductions[0].run_id
-        self.announced = max(one.minibatches for one in introductions)
         self._connect(introductions)
 
     def ending(self, error: BaseException | None) -> RankFailure | None:

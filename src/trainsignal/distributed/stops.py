@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import sleep
 from typing import Final, Protocol
@@ -11,7 +11,7 @@ import numpy as np
 
 from trainsignal.distributed.moderator import MARGIN, Message
 from trainsignal.distributed.together import Together
-from trainsignal.distributed.wishes import Vote, Wish, decode, encode, signal_among, votes_of
+from trainsignal.distributed.wishes import Wish, Wishes, author_of, decode, encode, signal_among
 from trainsignal.run_link import Boundary
 
 WAITING_S: Final = 0.001
@@ -41,14 +41,14 @@ class Surroundings:
         position: where the run stands.
         wake: has the end of the next minibatch, or of the one after it, look at what has come; may be called
             by any thread.
-        adopt: makes a vote of all ranks one of this run's.
+        adopt: makes a vote of all ranks one of this run's: its reason, author and boundary.
         end_by_signal: raises what a signal, of this number and author, ends a run with.
-        asked_signal: returns number and name of a signal that came and has not been heeded, or None.
+        asked_signal: called at boundaries; returns number and name of a signal that came, or None.
     """
 
     position: Position
     wake: Callable[[], object]
-    adopt: Callable[[Vote], object]
+    adopt: Callable[[str, str, Boundary], object]
     end_by_signal: Callable[[int, str], object]
     asked_signal: Callable[[], tuple[int, str] | None]
 
@@ -60,32 +60,32 @@ class Stops:
         is_ended_by_signal: whether all ranks end because of a signal, so that none fails by ending.
     """
 
-    def __init__(self, rank: int, size: int, together: Together, around: Surroundings) -> None:
+    def __init__(self, size: int, together: Together, around: Surroundings) -> None:
         """Begin without a wish.
 
         Args:
-            rank: 0-based number of this process.
             size: how many there are.
             together: what the ranks do at once.
             around: the run.
         """
         self.is_ended_by_signal = False
-        self._rank = rank
         self._size = size
         self._together = together
         self._around = around
         self._wishes: list[Wish] = []
-        self._wished = 0
         self._has_wished_signal = False
-        self._next_epoch = 0
+        self._least = (0, 0)
         self._is_asked = False
         self._held_at: tuple[int, int] | None = None
         self._decision: Message | None = None
 
+    def go_on_from(self, epoch: int, minibatches: int) -> None:
+        """Note that so many minibatches of an epoch are done when the run begins."""
+        self._least = (epoch, minibatches)
+
     def wish(self, reason: str, author: str, at: Boundary, signal: int | None = None) -> None:
         """Have all ranks stop, at the next moment at which they can agree on it."""
-        wish = Wish(self._rank, self._wished, reason[:LONGEST_TEXT], author[:LONGEST_TEXT], at, signal)
-        self._wished += 1
+        wish = Wish(reason[:LONGEST_TEXT], author[:LONGEST_TEXT], at, signal)
         self._wishes.append(wish)
         if at == "minibatch" and self._together.watch is not None:
             self._together.watch.send({"wish": wish.as_dict()})
@@ -98,7 +98,7 @@ class Stops:
             BaseException: what a signal ends the run with.
         """
         self._look()
-        if self._is_asked and self._around.position.epoch >= self._next_epoch:
+        if self._is_asked and self._around.position.epoch >= self._least[0]:
             self._stop_where_agreed()
 
     def after_last_minibatch(self) -> None:
@@ -111,7 +111,7 @@ class Stops:
             BaseException: what a signal ends the run with.
         """
         epoch = self._around.position.epoch
-        self._next_epoch = epoch + 1  # who is asked from now on says so, and all stop at the epoch's end
+        self._least = (epoch + 1, 0)  # who is asked from now on says so, and all stop at the epoch's end
         if self._is_asked:
             decision = self._wait_for_decision()
             if decision["epoch"] == epoch:
@@ -182,21 +182,21 @@ class Stops:
 
     def _stop(self, decision: Message) -> None:
         self._is_asked = False
-        self._heed([Wish(**wish) for wish in decision["wishes"]])
+        self._heed({Wish(**wish): ranks for wish, ranks in decision["wishes"]})
 
     def _next_minibatch(self) -> tuple[int, int]:
         """Return the epoch of the next minibatch, and how many of it are done."""
         position = self._around.position
-        epoch = position.epoch
-        return (epoch, position.epoch_minibatches) if epoch >= self._next_epoch else (self._next_epoch, 0)
+        return max(self._least, (position.epoch, position.epoch_minibatches))
 
-    def _heed(self, wishes: Sequence[Wish]) -> None:
-        """Do what all ranks do now because of the same wishes."""
-        heeded = {(wish.rank, wish.number) for wish in wishes}
-        self._wishes = [one for one in self._wishes if (one.rank, one.number) not in heeded]
-        signal = signal_among(wishes)
-        if signal is not None and signal.signal is not None:
+    def _heed(self, wishes: Wishes) -> None:
+        """Do what all ranks do now because of the same wishes; those of this rank that are alike are done."""
+        self._wishes = [one for one in self._wishes if one not in wishes]
+        found = signal_among(wishes)
+        if found is not None:
+            wish, rank = found
             self.is_ended_by_signal = True
-            self._around.end_by_signal(signal.signal, f"{signal.author} on rank {signal.rank}")
-        for vote in votes_of([wish for wish in wishes if wish.signal is None], self._size):
-            self._around.adopt(vote)
+            self._around.end_by_signal(wish.signal or 0, f"{wish.author} on rank {rank}")
+        for wish, ranks in wishes.items():
+            if wish.signal is None:
+                self._around.adopt(wish.reason, author_of(wish, ranks, self._size), wish.at)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from trainsignal.run_link import Boundary
 
@@ -15,16 +15,12 @@ class Wish:
     """A vote to stop, or a signal of the operating system, that one rank has got and all shall heed.
 
     Attributes:
-        rank: who has it.
-        number: counts those of this rank, from 0.
         reason: in words.
         author: who voted on that rank; of a signal, its name.
         at: the boundary at which all shall stop.
         signal: number of SIGINT or SIGTERM; None for a vote.
     """
 
-    rank: int
-    number: int
     reason: str
     author: str
     at: Boundary = "minibatch"
@@ -35,52 +31,43 @@ class Wish:
         return asdict(self)
 
 
+Wishes: TypeAlias = Mapping[Wish, Sequence[int]]
+"""Which ranks have each wish, in the order in which they came."""
+
+
 def encode(wishes: Iterable[Wish]) -> bytes:
-    """Return wishes as bytes for the other ranks."""
+    """Return one rank's wishes as bytes for the others."""
     return json.dumps([wish.as_dict() for wish in wishes]).encode()
 
 
-def decode(contents: Iterable[bytes]) -> list[Wish]:
-    """Return the wishes of all ranks, each of which gave `encode`'s bytes, in the order of the ranks."""
-    return [Wish(**wish) for content in contents for wish in json.loads(content)]
+def decode(contents: Iterable[bytes]) -> dict[Wish, list[int]]:
+    """Return the wishes of all ranks, each of which gave `encode`'s bytes, by rank."""
+    wishes: dict[Wish, list[int]] = {}
+    for rank, content in enumerate(contents):
+        for fields in json.loads(content):
+            note(wishes, rank, Wish(**fields))
+    return wishes
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """What became of wishes that are alike: one vote of the whole run."""
-
-    reason: str
-    author: str
-    at: Boundary
+def note(wishes: dict[Wish, list[int]], rank: int, wish: Wish) -> None:
+    """Add a rank's wish to those of all."""
+    ranks = wishes.setdefault(wish, [])
+    if rank not in ranks:
+        ranks.append(rank)
 
 
-def signal_among(wishes: Sequence[Wish]) -> Wish | None:
-    """Return the signal that ends the run at once, SIGTERM before SIGINT; None where all are votes."""
-    return max((wish for wish in wishes if wish.signal is not None), key=_urgency, default=None)
+def signal_among(wishes: Wishes) -> tuple[Wish, int] | None:
+    """Return the signal that ends the run at once, SIGTERM before SIGINT, and a rank that got it; or None."""
+    signals = [wish for wish in wishes if wish.signal is not None]
+    if not signals:
+        return None
+    wish = max(signals, key=lambda one: one.signal or 0)
+    return wish, min(wishes[wish])
 
 
-def votes_of(wishes: Sequence[Wish], size: int) -> list[Vote]:
-    """Return one vote for those that differ in their rank alone; the author tells where not all ranks agree.
-
-    Args:
-        wishes: without signals.
-        size: how many ranks there are.
-    """
-    ranks: dict[Vote, list[int]] = {}
-    for wish in wishes:
-        alike = ranks.setdefault(Vote(wish.reason, wish.author, wish.at), [])
-        if wish.rank not in alike:
-            alike.append(wish.rank)
-    return [
-        vote if len(who) == size else Vote(vote.reason, f"{vote.author} on {_ranks(who)}", vote.at)
-        for vote, who in ranks.items()
-    ]
-
-
-def _urgency(wish: Wish) -> tuple[int, int]:
-    return wish.signal or 0, -wish.rank
-
-
-def _ranks(who: Sequence[int]) -> str:
-    shown = ", ".join(str(rank) for rank in sorted(who)[:4])
-    return f"rank{'s' if len(who) > 1 else ''} {shown}{', …' if len(who) > 4 else ''}"
+def author_of(wish: Wish, ranks: Sequence[int], size: int) -> str:
+    """Return who votes; it tells the ranks where not all of so many agree."""
+    if len(ranks) == size:
+        return wish.author
+    shown = ", ".join(str(rank) for rank in sorted(ranks)[:4])
+    return f"{wish.author} on rank{'s' if len(ranks) > 1 else ''} {shown}{', …' if len(ranks) > 4 else ''}"
