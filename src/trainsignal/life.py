@@ -114,8 +114,6 @@ class RunLife:
         run, moment = self._run, resumption.moment
         run.data.continue_previous(moment, resumption.saved["loose"])
         self._record.resume(moment.epochs, run.minibatches_complete, moment.minibatches)
-        if run.ranks is not None:
-            run.ranks.stops.go_on_from(moment.epochs, resumption.saved["minibatch"])
         if not resumption.is_within_epoch:
             resumption.restore(run, self._callbacks())
         _logger.info(

@@ -183,6 +183,8 @@ class Resumption:
         run.epochs_complete = self.saved["epochs_complete"]
         run.epoch = max(0, self.saved["epoch"] - 1)
         run.minibatches_complete = self.saved["minibatches_done"] - self.saved["minibatch"]
+        if run.ranks is not None:
+            run.ranks.stops.go_on_from(self.moment.epochs, self.saved["minibatch"])
 
     def begin_epoch(self, run: TrainingRun, callbacks: Mapping[str, Callback]) -> None:
         """Publish the begin of the epoch that was cut short once more, and put back what was then.

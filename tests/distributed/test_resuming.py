@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.support.ranks import run_ranks
-from trainsignal import Callbacks, SerializeModelCallback
+from tests.support.watches import until
+from trainsignal import Callbacks, SerializeModelCallback, TrainingRun
 from trainsignal.distributed.communicator import Communicator
+from trainsignal.distributed.ranks import Ranks
 from trainsignal.distributed.single import SingleProcess
 
 EPOCHS, MINIBATCHES = 3, 4
@@ -65,6 +67,42 @@ def train(
                 done.append(batch)
                 run.cost = batch
     return model.seen, done, callbacks.callback_data["cost/train"][:].tolist()
+
+
+@pytest.mark.parametrize("moment", ["train_begin", "epoch_begin"])
+def test_a_stop_before_the_rest_of_an_epoch_is_agreed_within_it(moment: str, tmp_path: Path) -> None:
+    minibatches = 60
+
+    def train_long(communicator: Communicator, *, resume: bool = False) -> int:
+        model, done = Trace(), 0
+        callbacks = Callbacks(
+            model,
+            progress_bar=False,
+            communicator=communicator,
+            resume=tmp_path / "model.h5" if resume else False,
+        )
+        callbacks.add_callback(SerializeModelCallback(tmp_path / "model.h5", every=1))
+
+        def stop(run: TrainingRun) -> None:
+            if resume:
+                if run.rank:
+                    run.request_stop("enough")
+                stops = cast("Ranks", run.ranks).stops
+                until(lambda: stops._decision is not None)  # who is asked by then has not begun
+
+        callbacks.bus.subscribe(moment, stop)
+        with contextlib.suppress(Cut), callbacks.training(1) as run:
+            for _ in run.epochs():
+                for _ in run.minibatches([0.0] * minibatches):
+                    run.cost = 0.0
+                    if not resume and run.open_minibatch == 10:
+                        raise Cut
+                    done += 1
+        return done
+
+    assert run_ranks(2, train_long) == [10, 10]
+    first, second = run_ranks(2, lambda communicator: train_long(communicator, resume=True))
+    assert first == second < 10
 
 
 def train_by(size: int, folder: Path, cut: Moment | None = None, *, resume: bool = False) -> list[Any]:
