@@ -20,7 +20,7 @@ from tests.support.runs import Bare, Sentence, fit, quiet, tiny_model
 from trainsignal import Callbacks
 from trainsignal.checkpoint import load_state
 from trainsignal.errors import ConfigurationError
-from trainsignal.interrupt import Interruption, PreemptedExit
+from trainsignal.interrupt import LEAST_GRACE_S, Interruption, PreemptedExit
 
 BOTH = pytest.mark.parametrize(
     "number, error, reason",
@@ -416,3 +416,18 @@ def test_grace_period_begins_anew_at_a_boundary_at_which_the_signal_waits() -> N
         with pytest.raises(PreemptedExit):
             time.sleep(20)  # no boundary comes any more
         interruption._asked = signal.SIGTERM
+
+
+def test_grace_period_that_is_left_shrinks_from_the_signal_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    interruption, now = silent(grace_s=15.0), 100.0
+    monkeypatch.setattr("trainsignal.interrupt.time.monotonic", lambda: now)
+    assert interruption.grace_left_s() == 15.0
+    with pytest.raises(PreemptedExit), interruption:
+        os.kill(os.getpid(), signal.SIGTERM)
+        now = 110.0
+        assert interruption.grace_left_s() == 5.0
+        now = 200.0
+        assert interruption.grace_left_s() == LEAST_GRACE_S
+        interruption.asked_at_boundary()
+        assert interruption.grace_left_s() == 15.0
+        interruption.raise_if_asked()

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Final, NoReturn, Self
@@ -25,6 +26,9 @@ _logger = logging.getLogger(__name__)
 
 PREEMPTED_STATUS: Final = 128 + 15
 """Exit status of a process that SIGTERM ended."""
+
+LEAST_GRACE_S: Final = 1.0
+"""Seconds that a run has, once its grace period is over, to end in order because of what was raised."""
 
 
 class PreemptedExit(SystemExit):
@@ -60,6 +64,7 @@ class Interruption:
         self._notice = notice
         self._force = force
         self._asked: int | None = None
+        self._waits_since_s = 0.0
         self._has_raised = False
         self._was_at_boundary = threading.Event()
         self._depth = 0
@@ -74,9 +79,17 @@ class Interruption:
         asked, boundary = self._asked, self._was_at_boundary
         if asked is None:
             return None
-        self._was_at_boundary = threading.Event()
+        self._was_at_boundary, self._waits_since_s = threading.Event(), time.monotonic()
         boundary.set()
         return asked, signal.Signals(asked).name
+
+    def grace_left_s(self) -> float:
+        """Return the seconds of the grace period that are left: all of them where no signal came.
+
+        At least one, in which what was raised for it can end the run in order.
+        """
+        waited_s = 0.0 if self._asked is None else time.monotonic() - self._waits_since_s
+        return max(LEAST_GRACE_S, self.grace_s - waited_s)
 
     def raise_agreed(self, number: int, author: str) -> NoReturn:
         """Raise what a signal of this number asks for, which may have come to another process of the run.
@@ -134,7 +147,7 @@ class Interruption:
         if self._asked is not None or self._has_raised:
             self._force()
             self._raise(number)
-        self._asked = number
+        self._asked, self._waits_since_s = number, time.monotonic()
         self._was_at_boundary = threading.Event()
         self._notice()
         watch = threading.Thread(target=self._watch, args=(number,), name="trainsignal grace", daemon=True)

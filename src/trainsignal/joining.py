@@ -5,9 +5,9 @@ Ties what `distributed` and `relay` know to the run, its life and the signals of
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trainsignal.binding import Choice
@@ -18,6 +18,7 @@ from trainsignal.distributed.last_resort import LastResort
 from trainsignal.distributed.meeting import Introduction, wiring_lines
 from trainsignal.distributed.ranks import Ranks
 from trainsignal.distributed.stops import Surroundings
+from trainsignal.distributed.watch_offer import host_identity
 from trainsignal.errors import ConfigurationError
 from trainsignal.interrupt import Interruption
 from trainsignal.life import RunLife
@@ -52,13 +53,14 @@ def join_ranks(
     run.rank = communicator.rank
     around = Surroundings(
         run,
+        take_run_id=partial(setattr, run, "run_id"),
         wake=run.minibatch_end.wake,
         adopt=run.adopt,
         end_by_signal=interruption.raise_agreed,
         asked_signal=interruption.asked_at_boundary,
     )
-    grace_s = interruption.grace_s
-    run.ranks = ranks = Ranks(communicator, around, LastResort(grace_s, life.save_amid), grace_s)
+    last_resort = LastResort(interruption.grace_left_s, life.save_amid)
+    run.ranks = ranks = Ranks(communicator, around, last_resort, interruption.grace_s)
     run.evaluations.exchange = ranks.together
     if run.rank:
         run.data.only_read()
@@ -86,7 +88,7 @@ def introduction(
     beginning = "from the first" if resumption is None else f"from {resumption.moment}"
     return Introduction(
         wiring=wiring_lines(run_order(list(everywhere)), epochs, beginning, package_version()),
-        host=platform.node(),
+        host=host_identity(),
         run_id=run.run_id,
     )
 

@@ -12,6 +12,7 @@ import h5py
 import pytest
 
 from tests.support.ranks import ThreadCommunicator, run_ranks
+from tests.support.watches import until, watch_threads
 from trainsignal import Callbacks
 from trainsignal.distributed.failure import RankFailure
 from trainsignal.distributed.last_resort import FAILED_STATUS, LastResort
@@ -113,3 +114,111 @@ def test_a_rank_that_is_blocked_when_another_fails_saves_the_archive_and_ends(
     assert statuses == [FAILED_STATUS]
     assert (saved["exit_reason"], saved["exit_detail"]) == ("failed", "rank 1: ValueError: bad batch")
     assert saved["epochs_complete"] == 1
+
+
+def interrupted(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the second rank end while it prepares the run."""
+
+    def check_wiring(*arguments: object) -> None:
+        if threading.current_thread().name == "rank 1":
+            raise error
+
+    monkeypatch.setattr("trainsignal.container.check_wiring", check_wiring)
+
+
+@pytest.mark.parametrize(
+    "error, words",
+    [(KeyboardInterrupt(), "KeyboardInterrupt"), (SystemExit("no data"), "SystemExit: no data")],
+    ids=["Ctrl-C", "exit"],
+)
+def test_rank_that_ends_while_it_prepares_tells_the_others(
+    error: BaseException, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(error, monkeypatch)
+
+    def rank(communicator: ThreadCommunicator) -> Any:
+        with pytest.raises((type(error), RankFailedError)) as raised, quiet(communicator).training(EPOCHS):
+            pass
+        return raised.type, str(raised.value)
+
+    first, second = run_ranks(2, rank)
+    assert first == (RankFailedError, f"rank 1 could not begin: {words}")
+    assert second[0] is type(error)
+
+
+def test_rank_that_ends_while_it_prepares_and_cannot_tell_keeps_its_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    interrupted(KeyboardInterrupt(), monkeypatch)
+
+    def rank(communicator: ThreadCommunicator) -> list[str]:
+        if communicator.rank == 0:
+            communicator.open()
+            return []  # and is gone
+        with pytest.raises(KeyboardInterrupt) as raised, quiet(communicator).training(EPOCHS):
+            pass
+        return raised.value.__notes__
+
+    assert run_ranks(2, rank)[1] == ["the other ranks could not be told: threads: rank 0 has ended"]
+
+
+def left_ranks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return what the ranks that have left are added to."""
+    left: list[int] = []
+    leave = Watch.leave
+
+    def note(self: Watch) -> None:
+        left.append(self._rank)
+        leave(self)
+
+    monkeypatch.setattr(Watch, "leave", note)
+    return left
+
+
+def fail_on_rank_1(communicator: ThreadCommunicator, callbacks: Callbacks) -> None:
+    """Train; the first rank goes on until the other one works no more."""
+    with callbacks.training(EPOCHS) as run:
+        for _ in run.epochs():
+            for _ in run.minibatches(range(MINIBATCHES)):
+                run.cost = 1.0
+                if communicator.rank == 1:
+                    raise ValueError("bad batch")
+                assert callbacks.run.ranks is not None
+                hub = getattr(callbacks.run.ranks.together.watch, "_end", None)
+                until(lambda hub=hub: getattr(hub, "_working", ()) == {0})  # type: ignore[misc]  # a default binds it
+
+
+def test_rank_that_failed_ends_when_the_others_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = left_ranks(monkeypatch)
+
+    def rank(communicator: ThreadCommunicator) -> list[int]:
+        callbacks = quiet(communicator)
+        callbacks.bus.subscribe("run_closed", lambda: seen.extend(left))
+        seen: list[int] = []
+        with pytest.raises((ValueError, RankFailedError)):
+            fail_on_rank_1(communicator, callbacks)
+        return seen
+
+    assert run_ranks(2, rank) == [[], []]
+    assert sorted(left) == [0, 1]
+
+
+def test_all_is_closed_where_the_waiting_for_others_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: Watch, patience_s: float) -> None:
+        raise KeyboardInterrupt
+
+    left = left_ranks(monkeypatch)
+    monkeypatch.setattr(Watch, "wait_for_others", interrupt)
+
+    def rank(communicator: ThreadCommunicator) -> tuple[bool, object]:
+        callbacks = quiet(communicator)
+        with pytest.raises(KeyboardInterrupt):
+            fail_on_rank_1(communicator, callbacks)
+        assert callbacks.run.ranks is not None
+        watch = callbacks.run.ranks.together.watch
+        assert watch is not None
+        return communicator.is_open, watch._loop
+
+    assert run_ranks(2, rank) == [(False, None)] * 2
+    assert sorted(left) == [0, 1]
+    until(lambda: not watch_threads())

@@ -51,7 +51,7 @@ class Rank:
 def rank() -> Rank:
     together, watch = Together(ThreadRanks(2).communicators[1]), Watch()
     together.watch = cast("Any", watch)
-    position = SimpleNamespace(epoch=2, run_id="", epoch_minibatches=10)
+    position = SimpleNamespace(epoch=2, epoch_minibatches=10)
     one = Rank(cast("Any", None), watch, position)
 
     def end_by_signal(number: int, author: str) -> None:
@@ -59,9 +59,13 @@ def rank() -> Rank:
         raise KeyboardInterrupt
 
     around = Surroundings(
-        position, wake=lambda: one.woken.append(True), adopt=lambda *vote: one.adopted.append(vote),
-        end_by_signal=end_by_signal, asked_signal=lambda: one.asked[0] if one.asked else None,
-    )  # fmt: skip
+        position,
+        take_run_id=lambda run_id: None,
+        wake=lambda: one.woken.append(True),
+        adopt=lambda *vote: one.adopted.append(vote),
+        end_by_signal=end_by_signal,
+        asked_signal=lambda: one.asked[0] if one.asked else None,
+    )
     one.stops = Stops(2, together, around)
     return one
 
@@ -113,7 +117,7 @@ def test_the_next_boundary_looks_before_the_position_is_taken(rank: Rank) -> Non
     taken: list[bool] = []
 
     class Noting:
-        epoch, run_id = 2, ""
+        epoch = 2
 
         @property
         def epoch_minibatches(self) -> int:

@@ -17,10 +17,12 @@ import torch.distributed as distributed
 from trainsignal.distributed import Communicator
 from trainsignal.distributed import torch as torch_file
 from trainsignal.distributed.communicator import wait
+from trainsignal.distributed.rendezvous import meet
 from trainsignal.distributed.torch import TorchCommunicator
 from trainsignal.errors import CommunicatorError, ConfigurationError, RunStateError
 
 LIMIT_S = 20
+NEVER = timedelta(days=365)
 
 
 def nothing() -> None:
@@ -44,7 +46,7 @@ class Distributed:
         self.is_there = self.has_gloo = self.has_begun = True
         self.ProcessGroup = Group
         self.PrefixStore = distributed.PrefixStore
-        self.ProcessGroupGloo = distributed.ProcessGroupGloo
+        self.ProcessGroupGloo: Any = distributed.ProcessGroupGloo
         self.GroupMember = distributed.GroupMember
         self.group = SimpleNamespace(WORLD=Group(list(range(size))))
         self.distributed_c10d = SimpleNamespace(_get_default_store=lambda: self.store)
@@ -155,6 +157,32 @@ def test_numbers_of_64_bits_stay_so_whatever_the_training_computes_with(
         torch.set_default_dtype(torch.float32)
 
 
+def test_tensors_are_on_the_host_whatever_device_the_user_has_chosen(pair: list[TorchCommunicator]) -> None:
+    with torch.device("meta"):
+        sums = [one.start_sum(np.ones(1)) for one in pair]
+        rows = [one.start_gather(np.array([7], np.uint8)) for one in pair]
+
+        assert [wait(one, nothing).item() for one in sums] == [2.0, 2.0]
+        assert [wait(one, nothing).tolist() for one in rows] == [[[7], [7]]] * 2
+
+
+@pytest.mark.parametrize("start", ["start_sum", "start_gather"])
+def test_collective_that_gloo_does_not_start_is_an_error_of_the_communicator(
+    start: str, pair: list[TorchCommunicator]
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError("unsupported device type meta. More words\nframe #0: 0xabc")
+
+    group, pair[0]._own = pair[0]._own, SimpleNamespace(allreduce=refuse, allgather=refuse)
+
+    said = r"^torch\.distributed: unsupported device type meta$"
+    with pytest.raises(CommunicatorError, match=said) as caught:
+        getattr(pair[0], start)(np.zeros(1, np.float64 if start == "start_sum" else np.uint8))
+
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    pair[0]._own = group
+
+
 def test_rank_that_goes_away_fails_what_waits_for_it_and_what_comes_after(
     pair: list[TorchCommunicator],
 ) -> None:
@@ -236,13 +264,65 @@ def test_rank_that_never_comes_is_named_in_the_end(world: Distributed) -> None:
     communicator.close()
 
 
-def test_many_ranks_that_never_come_are_not_all_named(world: Distributed) -> None:
+def test_ranks_that_did_not_meet_may_try_again(world: Distributed) -> None:
     world.store.set_timeout(timedelta(milliseconds=50))
-    world.group.WORLD = Group(list(range(100)))
-    [communicator] = communicators(world, (3,))
+    made = communicators(world)
+    for _ in range(2):
+        with pytest.raises(CommunicatorError, match="no run yet on rank 1"):
+            made[0].open()
 
-    with pytest.raises(CommunicatorError, match=r"no run yet on ranks 0, 1, 2, 4, .*, 20 and others\."):
+    world.store.set_timeout(timedelta(seconds=LIMIT_S))
+    all_at_once(*(one.open for one in made))
+
+    assert [wait(one, nothing).item() for one in [one.start_sum(np.ones(1)) for one in made]] == [2.0, 2.0]
+    for one in made:
+        one.close()
+
+
+def test_rank_that_dies_after_the_meeting_is_not_waited_for_longer_than_the_training_would(
+    world: Distributed,
+) -> None:
+    world.store.set_timeout(timedelta(seconds=1))
+    [communicator] = communicators(world, (0,))
+    dying = threading.Thread(target=meet, args=(world.store, [0, 1], 1))
+    dying.start()
+
+    begun_s = time.monotonic()
+    with pytest.raises(CommunicatorError, match="rank 0 of 2 cannot connect to the others: "):
         communicator.open()
+
+    assert time.monotonic() - begun_s < LIMIT_S
+    dying.join(LIMIT_S)
+
+
+class Gloo:
+    """Notes for how long it would wait."""
+
+    def __init__(self, store: object, rank: int, size: int, timeout: timedelta) -> None:
+        self.times = [timeout]
+
+
+class GlooOfTwoTimes(Gloo):
+    """That of PyTorch 2.8 and later."""
+
+    def set_timeout(self, timeout: timedelta) -> None:
+        self.times.append(timeout)
+
+
+@pytest.mark.parametrize(
+    "gloo, times", [(Gloo, [NEVER]), (GlooOfTwoTimes, [timedelta(seconds=7), NEVER])], ids=["old", "new"]
+)
+def test_connecting_takes_as_long_as_the_training_allows_and_collectives_for_ever(
+    gloo: type[Gloo], times: list[timedelta], world: Distributed
+) -> None:
+    world.group.WORLD = Group([0])
+    world.store.set_timeout(timedelta(seconds=7))
+    world.ProcessGroupGloo = gloo
+    [communicator] = communicators(world, (0,))
+
+    communicator.open()
+
+    assert communicator._own.times == times
 
 
 def test_ranks_wait_for_one_that_comes_late(world: Distributed) -> None:
@@ -272,7 +352,7 @@ def test_store_that_is_gone_is_an_error_of_the_communicator(world: Distributed) 
     def gone(key: str, amount: int) -> int:
         raise RuntimeError("[file.cpp:9] Connection reset by peer. More words\nframe #0: 0xabc")
 
-    world.store = SimpleNamespace(add=gone)
+    world.store = SimpleNamespace(add=gone, timeout=timedelta(seconds=1))
 
     said = r"rank 0 of 2 cannot connect to the others: Connection reset by peer\. Look.*GLOO_SOCKET_IFNAME"
     with pytest.raises(CommunicatorError, match=said):

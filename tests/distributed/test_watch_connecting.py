@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import logging
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.support.watches import LIMIT_S, WatchingRank, until, watch_threads
-from trainsignal.distributed import watch_offer
+from trainsignal.distributed import watch, watch_offer
 from trainsignal.distributed.failure import RankFailure
 from trainsignal.distributed.watch_offer import Offer
-from trainsignal.errors import CommunicatorError
 
 LONG_S = 600.0
 """Longer than any test."""
@@ -83,9 +86,93 @@ def test_without_an_offer_there_is_no_connection() -> None:
     assert not WatchingRank(0, 2, 0.0).watch.connect(b"", LONG_S)
 
 
-def test_offer_that_is_none_is_refused() -> None:
-    with pytest.raises(CommunicatorError, match="an offer of 5 bytes"):
-        WatchingRank(1, 2, 0.0).watch.connect(b"12345", LONG_S)
+def test_offer_that_is_none_is_no_connection(caplog: pytest.LogCaptureFixture) -> None:
+    assert not WatchingRank(1, 2, 0.0).watch.connect(b"12345", LONG_S)
+    assert "rank 1 goes without a watch: an offer of 5 bytes" in caplog.text
+
+
+def too_many_files(*arguments: object, **options: object) -> None:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def no_such_name(*arguments: object) -> None:
+    raise UnicodeError("label too long")
+
+
+@pytest.mark.parametrize(
+    "place, error",
+    [
+        (f"{watch_offer.__name__}.own_addresses", no_such_name),
+        (f"{watch_offer.__name__}.host_identity", no_such_name),
+        (f"{watch.__name__}.WatchLoop", too_many_files),
+        (f"{watch.__name__}.Hub", too_many_files),
+    ],
+    ids=["addresses", "host", "loop", "hub"],
+)
+def test_first_rank_whose_watch_cannot_be_goes_without_and_keeps_nothing(
+    place: str,
+    error: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = WatchingRank(0, 2, is_one_host=False).watch
+    with files_allowed(monkeypatch) as noted:
+        monkeypatch.setattr(place, error)
+        assert one.offer() == b""
+        assert noted in ([], ["more", "as before"])
+        assert not one.connect(b"", LONG_S)
+    gc.collect()  # an open socket would warn
+    assert watch_threads() == []
+    assert "rank 0 cannot listen for the other ranks: " in caplog.text
+
+
+@pytest.mark.parametrize("place", ["WatchLoop", "Member"])
+def test_rank_whose_watch_cannot_be_goes_without_and_keeps_nothing(
+    place: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = (WatchingRank(rank, 2, 0.0).watch for rank in range(2))
+    offer = first.offer()
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, place, too_many_files)
+        assert not second.connect(offer, LIMIT_S)
+    gc.collect()
+    assert "rank 1 goes without a watch: [Errno 24] Too many open files" in caplog.text
+    second.close()
+    first.close()
+
+
+@contextmanager
+def files_allowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Yield what becomes of the limit of open files."""
+    noted: list[str] = []
+
+    @contextmanager
+    def more_files(size: int) -> Iterator[None]:
+        noted.append("more")
+        try:
+            yield
+        finally:
+            noted.append("as before")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, "more_files", more_files)
+        yield noted
+
+
+def test_limit_of_open_files_is_put_back_when_a_first_rank_that_has_left_serves_nobody_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with files_allowed(monkeypatch) as noted:
+        first, second = (WatchingRank(rank, 2, 0.0).watch for rank in range(2))
+        offer = first.offer()
+        assert second.connect(offer, LIMIT_S)
+        assert first.connect(offer, LIMIT_S)
+        first.leave()
+        first.close()
+        assert noted == ["more"]
+        second.close()
+        until(lambda: noted == ["more", "as before"])
+        until(lambda: not watch_threads())
 
 
 def test_first_rank_that_cannot_listen_says_so(
@@ -121,6 +208,6 @@ def test_without_a_thread_to_be_had_there_is_no_watch(
     monkeypatch.undo()
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
         "rank 1 goes without a watch: can't start new thread",
-        "rank 0 goes without a watch: can't start new thread",
+        "rank 0 cannot listen for the other ranks: can't start new thread",
     ]
     first.close()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.watches import LIMIT_S, until
+from trainsignal.distributed import watch_link
 from trainsignal.distributed.watch_door import SPARE_GUESTS, Door
 from trainsignal.distributed.watch_link import Link, encoded
 from trainsignal.distributed.watch_loop import WatchLoop
@@ -230,3 +231,15 @@ def test_guest_who_is_gone_before_it_is_received_is_no_shortage(
     entrance.listener.error = None
     assert json.loads(visitor.recv(100)) == {"welcome": True}
     assert caplog.records == []
+
+
+def test_guest_whose_connection_takes_no_options_any_more_ends_nothing(
+    entrance: OpenDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(connection: socket.socket) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(watch_link, "tune", refuse)
+    assert is_sent_away(entrance.visit(encoded({"rank": 1, "token": TOKEN})))
+    monkeypatch.undo()
+    entrance.come(1)

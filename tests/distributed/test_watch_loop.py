@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
 import threading
+import weakref
+from collections.abc import Callable
+
+import pytest
 
 from tests.support.watches import LIMIT_S, until, watch_threads
+from trainsignal.distributed import watch_loop
 from trainsignal.distributed.watch_loop import WatchLoop
 
 
@@ -152,3 +159,52 @@ def test_forgotten_loop_leaves_its_sockets_to_the_parent_of_the_process() -> Non
     assert not loop.do(lambda: None)
     for one in (parents, far):
         one.close()
+
+
+def test_loops_ask_the_system_once_to_be_forgotten_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Callable[[], object]] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda *, after_in_child: asked.append(after_in_child))
+    watch_loop._loops.cache_clear()
+    loops = [WatchLoop() for _ in range(3)]
+    for loop in loops:
+        loop.start()
+        loop.do(loop.stop)
+        loop.join()
+    assert len(asked) == 1
+    assert set(watch_loop._loops()) == set(loops)
+    forgotten = weakref.ref(loops.pop())
+    del loop
+    gc.collect()
+    assert forgotten() is None, "nothing keeps a loop that is over"
+    watch_loop._loops.cache_clear()
+
+
+def test_something_is_done_at_the_end_when_the_sockets_are_closed() -> None:
+    loop = WatchLoop()
+    near, far = socket.socketpair()
+    loop.add(near, lambda events: None)
+    closed: list[bool] = []
+    loop.call_at_end(lambda: closed.append(near.fileno() == -1))
+    loop.start()
+    loop.do(lambda: None)
+    assert closed == []
+    loop.do(loop.stop)
+    loop.join()
+    assert closed == [True]
+    far.close()
+
+
+def test_socket_that_the_system_does_not_wait_for_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError("No space left on device")
+
+    loop = WatchLoop()
+    near, far = socket.socketpair()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._selector, "register", refuse)
+        with pytest.raises(OSError):
+            loop.add(near, lambda events: None)
+    loop.close()
+    assert near.fileno() != -1, "it is still who called's"
+    near.close()
+    far.close()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +17,9 @@ import pytest
 from trainsignal.distributed import watch_offer
 from trainsignal.distributed.watch_offer import (
     LOOPBACK,
-    SPARE_FILES,
     Offer,
-    allow_files,
     dial,
+    host_identity,
     listen,
     own_addresses,
 )
@@ -118,7 +119,7 @@ def test_loopback_comes_first_on_the_same_host(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     times = iter([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0])
-    offer = offered(1, "192.0.2.1", host=socket.gethostname())
+    offer = offered(1, "192.0.2.1", host=host_identity())
     assert dial(offer, 1, 5.0, clock=lambda: next(times), sleep=lambda pause_s: None) is None
     assert tried == [LOOPBACK, "192.0.2.1"]
 
@@ -128,6 +129,15 @@ def test_next_address_is_tried_where_the_first_refuses() -> None:
         connection = dial(offered(port, "127.0.0.2", LOOPBACK), 1, 20.0)
         assert connection is not None
         connection.close()
+
+
+def test_name_that_dns_cannot_have_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "a" * 64
+    with pytest.raises(UnicodeError):
+        socket.getaddrinfo(name, None)
+    assert dial(offered(1, name), 1, 0.1) is None
+    monkeypatch.setattr(socket, "gethostname", lambda: name)
+    assert own_addresses()[-1] == name
 
 
 def test_name_that_nobody_knows_is_no_address() -> None:
@@ -174,6 +184,30 @@ def test_own_addresses_are_those_that_others_may_reach_and_the_name(monkeypatch:
     assert own_addresses() == (*others, socket.gethostname())
 
 
+def test_machines_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"/proc/sys/kernel/random/boot_id": "b007\n"}
+    links = {"/proc/self/ns/net": "net:[1]"}
+    monkeypatch.setattr(platform, "node", lambda: "localhost")
+    monkeypatch.setattr(Path, "read_text", lambda path, encoding: files[str(path)])
+    monkeypatch.setattr(Path, "readlink", lambda path: links[str(path)])
+    here = host_identity()
+    assert here == host_identity() == "localhost b007 net:[1]"
+
+    files["/proc/sys/kernel/random/boot_id"] = "e15e\n"
+    assert host_identity() != here
+
+    files["/proc/sys/kernel/random/boot_id"], links["/proc/self/ns/net"] = "b007\n", "net:[2]"
+    assert host_identity() != here, "a container of its own"
+
+
+def test_machine_that_tells_no_more_than_its_name_is_known_by_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(path: Path, **options: str) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert host_identity() == platform.node()
+
+
 def test_every_interface_has_its_address_told() -> None:
     assert LOOPBACK in list(watch_offer._of_interfaces())
 
@@ -195,62 +229,6 @@ def test_machine_that_knows_not_even_its_own_name_offers_the_name(monkeypatch: p
     monkeypatch.setattr(socket, "if_nameindex", list)
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert own_addresses() == (socket.gethostname(),)
-
-
-class Limits:
-    """What `resource` would say and do."""
-
-    RLIMIT_NOFILE = 7
-    RLIM_INFINITY = -1
-
-    def __init__(self, limit: int, highest: int, error: Exception | None = None) -> None:
-        self.limits = (limit, highest)
-        self._error = error
-
-    def getrlimit(self, which: int) -> tuple[int, int]:
-        assert which == self.RLIMIT_NOFILE
-        return self.limits
-
-    def setrlimit(self, which: int, limits: tuple[int, int]) -> None:
-        assert which == self.RLIMIT_NOFILE
-        if self._error is not None:
-            raise self._error
-        self.limits = limits
-
-
-@pytest.mark.parametrize(
-    "limit, highest, then, warning",
-    [
-        (1024, 4096, 1024, ""),
-        (64, 4096, 100 + SPARE_FILES, ""),
-        (64, -1, 100 + SPARE_FILES, ""),
-        (-1, -1, -1, ""),
-        (64, 256, 256, "rank 0 may open 256 files, too few perhaps for a connection to each of 100 ranks"),
-    ],
-)
-def test_limit_of_open_files_is_raised_as_far_as_needed_and_allowed(
-    limit: int,
-    highest: int,
-    then: int,
-    warning: str,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    limits = Limits(limit, highest)
-    monkeypatch.setattr(watch_offer, "resource", limits)
-    allow_files(100)
-    assert limits.limits == (then, highest)
-    assert caplog.text == "" if not warning else warning in caplog.text
-
-
-def test_system_that_does_not_raise_the_limit_is_told_of(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(
-        watch_offer, "resource", Limits(64, -1, ValueError("not allowed to raise maximum limit"))
-    )
-    allow_files(100)
-    assert "rank 0 may open 64 files, and not more: not allowed to raise maximum limit" in caplog.text
 
 
 def test_refused_connection_is_tried_until_the_time_is_over() -> None:

@@ -6,8 +6,10 @@ run to end in order, then saves what there is and ends the process. The only fil
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -19,23 +21,29 @@ _logger = logging.getLogger(__name__)
 FAILED_STATUS: Final = 1
 """Exit status, as of a process that an exception ends."""
 
+SAVING_S: Final = 4.0
+"""Seconds for which a disk is waited for."""
+
+SPEAKING_S: Final = 1.0
+"""Seconds for which whoever reads the log and the output is waited for."""
+
 
 class LastResort:
     """Waits, once it is called, for the run to be over.
 
     Args:
-        patience_s: seconds to wait.
+        patience: returns the seconds to wait, asked when it is called.
         save: called in a thread of ours if that was in vain; saves the record of the run.
         end_process: ends this process with a status, at once.
     """
 
     def __init__(
         self,
-        patience_s: float,
+        patience: Callable[[], float],
         save: Callable[[RankFailure], object],
         end_process: Callable[[int], object] = os._exit,
     ) -> None:
-        self._patience_s = min(patience_s, threading.TIMEOUT_MAX)
+        self._patience = patience
         self._save = save
         self._end_process = end_process
         self._is_over = threading.Event()
@@ -51,14 +59,38 @@ class LastResort:
         self._is_over.set()
 
     def _wait(self, failure: RankFailure) -> None:
-        if self._is_over.wait(self._patience_s):
+        patience_s = min(self._patience(), threading.TIMEOUT_MAX)
+        if self._is_over.wait(patience_s):
             return
+        try:
+            is_saved = _is_done_in_time(lambda: self._try_to_save(failure), SAVING_S)
+            _is_done_in_time(lambda: self._speak(failure, patience_s, is_saved=is_saved), SPEAKING_S)
+        finally:  # there may be no thread to be had
+            self._end_process(FAILED_STATUS)
+
+    def _try_to_save(self, failure: RankFailure) -> None:
         try:
             self._save(failure)
         except Exception:
             _logger.exception("the record of the run could not be saved")
+
+    def _speak(self, failure: RankFailure, patience_s: float, *, is_saved: bool) -> None:
+        """Say why the process ends, and have out what it has said before, which os._exit would lose."""
+        if not is_saved:
+            _logger.error("the record of the run was not saved within %g s", SAVING_S)
         _logger.critical(
             "%s; this rank waits for that one, and has come to no boundary within %g s: it ends now",
-            failure, self._patience_s,
+            failure, patience_s,
         )  # fmt: skip
-        self._end_process(FAILED_STATUS)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # as without a console
+                with contextlib.suppress(OSError, ValueError):  # nobody reads it any more; it is closed
+                    stream.flush()
+
+
+def _is_done_in_time(action: Callable[[], object], limit_s: float) -> bool:
+    """Do something that may hang in a thread of its own; return whether it has ended in time."""
+    thread = threading.Thread(target=action, name="trainsignal last resort", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    return not thread.is_alive()

@@ -23,7 +23,7 @@ class Introduction:
     Attributes:
         wiring: a line for each thing that must be the same on all ranks.
         problem: why this rank cannot begin; "" where it can.
-        host: name of its machine.
+        host: its `watch_offer.host_identity`.
         run_id: of its run; that of the first rank is everybody's.
     """
 

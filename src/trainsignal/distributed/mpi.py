@@ -109,8 +109,9 @@ class MPICommunicator:
     def close(self) -> None:
         """Give the duplicate back if nothing is under way in it and nothing went wrong.
 
-        Else it is left to the end of the process: to free a communicator is a collective, which a library may
-        have wait for the others.
+        Else it is left to the end of the process. By the standard MPI_Comm_free is a collective, though one
+        that it expects to be local: Open MPI frees within a millisecond while another rank stands still.
+        Never to free would have a process of many runs end at the library's limit of communicators.
         """
         own, self._own = self._own, None
         if own is None or MPI.Is_finalized():

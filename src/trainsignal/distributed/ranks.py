@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from trainsignal.distributed.communicator import Communicator, gather_bytes
@@ -18,7 +18,8 @@ from trainsignal.distributed.meeting import Introduction, check_alike
 from trainsignal.distributed.stops import Stops, Surroundings
 from trainsignal.distributed.together import Together
 from trainsignal.distributed.watch import Watch
-from trainsignal.errors import RankFailedError
+from trainsignal.errors import CommunicatorError, RankFailedError
+from trainsignal.receiver import author_of
 
 _logger = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ class Ranks:
     def meeting(self, introduce: Callable[[], Introduction]) -> Generator[None]:
         """Prepare the run inside the block; then meet the others, to whom an error in it is told.
 
+        Also Ctrl-C and sys.exit: the others wait for this rank's introduction, and it for theirs, once more.
+
         Args:
             introduce: called at the end; returns what this rank tells of itself.
 
@@ -73,12 +76,15 @@ class Ranks:
         try:
             yield
             introduction = introduce()
-        except Exception as error:
-            self._meet(Introduction(problem=f"{type(error).__name__}: {error}"))
+        except BaseException as error:
+            try:
+                self._meet(Introduction(problem=_words(error)))
+            except CommunicatorError as unreachable:
+                error.add_note(f"the other ranks could not be told: {unreachable}")
             raise
         introductions = self._meet(introduction)
         check_alike(introductions, self.rank)
-        self._around.position.run_id = introductions[0].run_id
+        self._around.take_run_id(introductions[0].run_id)
         self._connect(introductions)
 
     def ending(self, error: BaseException | None) -> RankFailure | None:
@@ -92,7 +98,7 @@ class Ranks:
         if isinstance(error, RankFailedError) and self.together.has_news:
             return self.together.failure()
         is_of_this_rank = not isinstance(error, RankFailedError)
-        text = f"{type(error).__name__}: {error}".removesuffix(": ") if is_of_this_rank else str(error)
+        text = _words(error) if is_of_this_rank else str(error)
         if self.together.watch is None:
             return RankFailure(self.rank, text)
         failure = self.together.watch.fail(text)
@@ -107,12 +113,13 @@ class Ranks:
         """
         self._last_resort.dismiss()
         watch = self.together.watch
-        if watch is not None:
-            if watch.failure() is not None:
-                watch.wait_for_others(self._patience_s + AFTERWARDS_S)
-            watch.leave()
-            watch.close()
-        self._communicator.close()
+        with ExitStack() as ending:  # also if Ctrl-C ends the waiting
+            ending.callback(self._communicator.close)
+            if watch is not None:
+                ending.callback(watch.close)
+                ending.callback(watch.leave)
+                if watch.failure() is not None:
+                    watch.wait_for_others(self._patience_s + AFTERWARDS_S)
 
     def _meet(self, introduction: Introduction) -> list[Introduction]:
         told = gather_bytes(self._communicator, introduction.encoded(), check=lambda: None)
@@ -146,3 +153,9 @@ class Ranks:
         self.together.has_news = True
         self._around.wake()
         self._last_resort.call(failure)
+
+
+def _words(error: BaseException) -> str:
+    """Return an error as text; that of a signal is a number."""
+    detail = author_of(error) if isinstance(error, SystemExit) else None
+    return f"{type(error).__name__}: {detail or error}".removesuffix(": ")

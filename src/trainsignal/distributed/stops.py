@@ -25,7 +25,6 @@ class Position(Protocol):
     """Where the run stands on this rank: a `TrainingRun`."""
 
     epoch: int
-    run_id: str
 
     @property
     def epoch_minibatches(self) -> int:
@@ -39,6 +38,7 @@ class Surroundings:
 
     Attributes:
         position: where the run stands.
+        take_run_id: gives the run the id that it has on all ranks.
         wake: has the end of the next minibatch, or of the one after it, look at what has come; may be called
             by any thread.
         adopt: makes a vote of all ranks one of this run's: its reason, author and boundary.
@@ -47,6 +47,7 @@ class Surroundings:
     """
 
     position: Position
+    take_run_id: Callable[[str], object]
     wake: Callable[[], object]
     adopt: Callable[[str, str, Boundary], object]
     end_by_signal: Callable[[int, str], object]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from time import monotonic
 from typing import Final, TypeVar
@@ -11,6 +12,8 @@ from trainsignal.distributed.failure import RankFailure
 from trainsignal.distributed.watch import Watch
 from trainsignal.errors import CommunicatorError, RankFailedError
 
+_logger = logging.getLogger(__name__)
+
 _Result = TypeVar("_Result")
 
 NEWS_S: Final = 3.0
@@ -18,6 +21,9 @@ NEWS_S: Final = 3.0
 
 LEFT_S: Final = 10.0
 """Seconds after which a rank that has left is missed in a collective; what it gave may be under way still."""
+
+LONG_S: Final = 60.0
+"""Seconds after which a rank that waits says so, once a run."""
 
 
 class Together:
@@ -33,6 +39,7 @@ class Together:
         self.watch: Watch | None = None
         self.has_news = False
         self._communicator = communicator
+        self._has_complained = False
 
     def sum(self, values: Numbers) -> Numbers:
         """Return the sums over all ranks, (n,) float64; n is the same on all of them.
@@ -71,11 +78,14 @@ class Together:
         It is to be called again and again; it raises RankFailedError once one of them has failed, or has
         left some seconds ago.
         """
+        began = monotonic()
         missed_since: float | None = None
 
         def check() -> None:
             nonlocal missed_since
             self.check()
+            if monotonic() - began > LONG_S and not self._has_complained:
+                self._complain()
             failure = self._who_left()
             if failure is None:
                 return
@@ -85,6 +95,15 @@ class Together:
                 raise RankFailedError(str(failure))
 
         return check
+
+    def _complain(self) -> None:
+        self._has_complained = True
+        _logger.warning(
+            "rank %d has waited for the others for %g s. If they have more minibatches in this epoch, they "
+            "may wait for it too, in a collective of the training: give all ranks the same number, or train "
+            "each epoch inside `with ddp_model.join():`",
+            self._communicator.rank, LONG_S,
+        )  # fmt: skip
 
     def _collective(self, collective: Callable[[], _Result]) -> _Result:
         try:

@@ -7,15 +7,14 @@ host's memory: they touch neither NCCL nor a GPU's streams, and never meet the t
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from trainsignal.distributed.communicator import Bytes, Numbers, Pending
+from trainsignal.distributed.rendezvous import meet
 from trainsignal.errors import CommunicatorError, ConfigurationError, RunStateError
 from trainsignal.extras import require
 
@@ -25,11 +24,11 @@ distributed: Any = require("torch.distributed", extra="torch", user=_USER)
 
 _Result = TypeVar("_Result")
 
-_FIRST_PAUSE_S: Final = 1e-3
-_LONGEST_PAUSE_S: Final = 0.25
-_MOST_NAMED: Final = 20
 _NEVER: Final = timedelta(days=365)
 """A rank may take that long from one boundary to the next: who is dead is found out otherwise."""
+
+_HOST: Final = "cpu"
+"""Where our tensors are, whatever `torch.set_default_device` says."""
 
 _START: Final = "start it with `torchrun --nproc-per-node N script.py`, and call it before Callbacks is made"
 
@@ -77,16 +76,15 @@ class TorchCommunicator:
         """Make a gloo group of our own, of the ranks of the given one alone, once all have called this.
 
         They wait for each other as long as the training's own group would: `init_process_group(timeout=...)`.
+        It may be called again after an error.
 
         Raises:
             CommunicatorError: not all came in that time, or they cannot connect to each other.
         """
         store = distributed.distributed_c10d._get_default_store()
         try:
-            place = _meet(store, self._ranks, self.rank)
-            self._own = distributed.ProcessGroupGloo(
-                distributed.PrefixStore(place, store), self.rank, self.size, _NEVER
-            )
+            place = meet(store, self._ranks, self.rank)
+            self._own = _connected(distributed.PrefixStore(place, store), self.rank, self.size, store.timeout)
         except (RuntimeError, TimeoutError) as error:
             raise CommunicatorError(
                 f"torch.distributed: rank {self.rank} of {self.size} cannot connect to the others: "
@@ -110,28 +108,36 @@ class TorchCommunicator:
         """Start adding the values of all ranks up.
 
         Raises:
+            CommunicatorError: gloo says no.
             RunStateError: it is not open.
         """
-        added = torch.tensor(values)
-        return self._started(self._group().allreduce([added]), added)
+        group = self._group()
+        added = torch.tensor(values, device=_HOST)
+        return self._start(lambda: group.allreduce([added]), added)
 
     def start_gather(self, row: Bytes) -> Pending[Bytes]:
         """Start gathering the rows of all ranks.
 
         Raises:
+            CommunicatorError: gloo says no.
             RunStateError: it is not open.
         """
-        gathered = torch.empty((self.size, len(row)), dtype=torch.uint8)
-        work = self._group().allgather([list(gathered.unbind())], [torch.tensor(row)])
-        return self._started(work, gathered)
+        group = self._group()
+        own = torch.tensor(row, device=_HOST)
+        gathered = torch.empty((self.size, len(row)), dtype=torch.uint8, device=_HOST)
+        return self._start(lambda: group.allgather([list(gathered.unbind())], [own]), gathered)
 
     def _group(self) -> Any:
         if self._own is None:
             raise RunStateError("TorchCommunicator is not open: call open() first, on all ranks")
         return self._own
 
-    def _started(self, work: Any, tensor: Any) -> _Work[Any]:
-        pending: _Work[Any] = _Work(work, tensor)
+    def _start(self, collective: Callable[[], Any], tensor: Any) -> _Work[Any]:
+        """Start what writes its result into a tensor."""
+        try:
+            pending: _Work[Any] = _Work(collective(), tensor)
+        except RuntimeError as error:
+            raise _refusal(error) from error
         self._under_way = [*self._still_under_way(), pending]
         return pending
 
@@ -159,7 +165,7 @@ class _Work(Generic[_Result]):
         try:
             self.work.wait()
         except RuntimeError as error:
-            raise CommunicatorError(f"torch.distributed: {_words(error)}") from error
+            raise _refusal(error) from error
         numbers: _Result = self._tensor.numpy()
         return numbers
 
@@ -201,35 +207,18 @@ def _ranks_of(group: Any) -> list[int]:
     return ranks
 
 
-def _meet(store: Any, ranks: Sequence[int], rank: int) -> str:
-    """Return a name in the store that these ranks alone share, and never had before, once all are there.
-
-    Not `new_group`: that needs all processes, or else names groups alike that follow each other.
+def _connected(store: Any, rank: int, size: int, patience: timedelta) -> Any:
+    """Return a group of gloo's whose ranks are connected; its collectives may take for ever.
 
     Raises:
-        TimeoutError: not all have come while the store's time went by.
-        RuntimeError: the store is gone.
+        RuntimeError: they are not, within `patience`.
     """
-    digest = hashlib.sha1("_".join(map(str, ranks)).encode(), usedforsecurity=False).hexdigest()
-    seats = [f"trainsignal/{digest}/{seat}" for seat in range(len(ranks))]
-    times = store.add(seats[rank], 1)
-    place = f"trainsignal/{digest}/time {times}"
-    if store.add(f"{place}/arrived", 1) == len(ranks):
-        store.set(f"{place}/all", "1")
-    patience_s = store.timeout.total_seconds()
-    deadline_s = time.monotonic() + patience_s
-    pause_s = _FIRST_PAUSE_S
-    while not store.check([f"{place}/all"]):  # store.wait would warn on stderr, and not hear of Ctrl-C
-        if time.monotonic() > deadline_s:
-            missing = [str(seat) for seat, key in enumerate(seats) if store.add(key, 0) < times]
-            raise TimeoutError(
-                f"after {patience_s:g} s, which init_process_group(timeout=...) sets, there is no run yet on "
-                f"{'rank' if len(missing) == 1 else 'ranks'} {', '.join(missing[:_MOST_NAMED])}"
-                f"{' and others' if len(missing) > _MOST_NAMED else ''}"
-            )
-        time.sleep(pause_s)
-        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-    return place
+    if not hasattr(distributed.ProcessGroupGloo, "set_timeout"):
+        # PyTorch 2.7 and older have one time for connecting and for each collective, which may take long
+        return distributed.ProcessGroupGloo(store, rank, size, _NEVER)
+    group = distributed.ProcessGroupGloo(store, rank, size, patience)
+    group.set_timeout(_NEVER)
+    return group
 
 
 def _outlast(works: Sequence[Any], group: object) -> None:
@@ -242,3 +231,7 @@ def _outlast(works: Sequence[Any], group: object) -> None:
 def _words(error: BaseException) -> str:
     """Return the first sentence of what a library says, without where in its source."""
     return re.sub(r"^\[\S+:\d+\] ", "", str(error).partition("\n")[0]).partition(". ")[0].rstrip(".")
+
+
+def _refusal(error: RuntimeError) -> CommunicatorError:
+    return CommunicatorError(f"torch.distributed: {_words(error)}")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
 from trainsignal import keys
 from trainsignal.cost import MinibatchCost
 from trainsignal.distributed.communicator import Numbers
+from trainsignal.evaluation.exchange import Exchange
 from trainsignal.shared_data import SharedData
 
 SERIES: Final = (keys.TRAIN_COST, keys.MULTICOST_TRAIN, keys.MULTICOST_BRANCHES)
@@ -24,18 +25,6 @@ _HEAD: Final = 3
 """Numbers before the rows: sum and count of the costs that the loop set, who has to tell something anew."""
 
 
-class Ranks(Protocol):
-    """The ranks of a run: see `trainsignal.distributed.together.Together`."""
-
-    def sum(self, values: Numbers) -> Numbers:
-        """Return the sums over all ranks."""
-        ...
-
-    def gather(self, content: bytes) -> list[bytes]:
-        """Return the contents of all ranks."""
-        ...
-
-
 class TrainCosts:
     """Packs an epoch's costs, and puts the means over the ranks in their place.
 
@@ -43,7 +32,7 @@ class TrainCosts:
     the first rank alone, goes along. A cost of NaN makes the mean NaN, as it does within a process.
     """
 
-    def __init__(self, data: SharedData, cost: MinibatchCost, others: Ranks) -> None:
+    def __init__(self, data: SharedData, cost: MinibatchCost, others: Exchange) -> None:
         """Stand for a run.
 
         Args:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import secrets
-import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 
 from trainsignal.distributed import watch_offer
 from trainsignal.distributed.failure import RankFailure
+from trainsignal.distributed.watch_files import more_files
 from trainsignal.distributed.watch_hub import Hub
 from trainsignal.distributed.watch_link import LINE_LIMIT_BYTES, Message, encoded
 from trainsignal.distributed.watch_loop import PATIENCE_S, WatchLoop
@@ -77,18 +78,10 @@ class Watch:
         if self._rank or self._size == 1:
             return b""
         try:
-            watch_offer.allow_files(self._size)
-            listener = watch_offer.listen(self._size, self._is_one_host)
-        except OSError as error:
+            return self._listen()
+        except Exception as error:  # noqa: BLE001 - whatever it is: the others wait for what this returns
             _logger.warning("rank 0 cannot listen for the other ranks: %s", error)
             return b""
-        port = listener.getsockname()[1]
-        token = secrets.token_hex(32)
-        loop = WatchLoop(self.clock)
-        if not self._start(loop, Hub(loop, listener, token, self._size, self._settling_s, self._news)):
-            return b""
-        addresses = (watch_offer.LOOPBACK,) if self._is_one_host else watch_offer.own_addresses()
-        return Offer(socket.gethostname(), addresses, port, token).encoded()
 
     def connect(self, offer: bytes, timeout_s: float) -> bool:
         """Reach the first rank; on that one, wait for the others. Return whether that came about.
@@ -96,9 +89,6 @@ class Watch:
         Args:
             offer: what `offer` returned on the first rank.
             timeout_s: seconds to try.
-
-        Raises:
-            CommunicatorError: the offer cannot be read.
         """
         if self._size == 1:
             return True
@@ -106,13 +96,11 @@ class Watch:
             if self._end is not None:
                 self._news.wait(lambda news: news.is_complete, timeout_s)
             return self._news.is_complete
-        if not offer:
+        try:
+            return bool(offer) and self._dial(Offer.decoded(offer), timeout_s)
+        except Exception as error:  # noqa: BLE001 - whatever it is: the others wait for what this returns
+            _logger.warning("rank %d goes without a watch: %s", self._rank, error)
             return False
-        connection = watch_offer.dial(Offer.decoded(offer), self._rank, timeout_s, clock=self.clock)
-        if connection is None:
-            return False
-        loop = WatchLoop(self.clock)
-        return self._start(loop, Member(loop, connection, self._news))
 
     def fail(self, text: str, patience_s: float = 0.0) -> RankFailure:
         """Tell that this rank failed; return the failure that counts, which may be an earlier one of another.
@@ -182,15 +170,36 @@ class Watch:
             self._loop.join()
         self._end = self._loop = None
 
-    def _start(self, loop: WatchLoop, end: Hub | Member) -> bool:
-        try:
-            loop.start()
-        except RuntimeError as error:
-            _logger.warning("rank %d goes without a watch: %s", self._rank, error)
-            loop.close()
+    def _listen(self) -> bytes:
+        addresses = (watch_offer.LOOPBACK,) if self._is_one_host else watch_offer.own_addresses()
+        host, token = watch_offer.host_identity(), secrets.token_hex(32)
+        with ExitStack() as undoing:
+            files = undoing.enter_context(ExitStack())
+            files.enter_context(more_files(self._size))
+            listener = undoing.enter_context(watch_offer.listen(self._size, self._is_one_host))
+            port = listener.getsockname()[1]
+            loop = WatchLoop(self.clock)
+            undoing.callback(loop.close)
+            loop.call_at_end(files.close)  # a first rank that has left may serve others for a while
+            self._start(loop, Hub(loop, listener, token, self._size, self._settling_s, self._news))
+            undoing.pop_all()
+        return Offer(host, addresses, port, token).encoded()
+
+    def _dial(self, offer: Offer, timeout_s: float) -> bool:
+        connection = watch_offer.dial(offer, self._rank, timeout_s, clock=self.clock)
+        if connection is None:
             return False
-        self._loop, self._end = loop, end
+        with ExitStack() as undoing:
+            undoing.enter_context(connection)
+            loop = WatchLoop(self.clock)
+            undoing.callback(loop.close)
+            self._start(loop, Member(loop, connection, self._news))
+            undoing.pop_all()
         return True
+
+    def _start(self, loop: WatchLoop, end: Hub | Member) -> None:
+        loop.start()
+        self._loop, self._end = loop, end
 
     def _tell(self, do: Callable[[Hub | Member], object]) -> bool:
         """Have something done in the watch's thread; return whether there is one, and it is not this one."""

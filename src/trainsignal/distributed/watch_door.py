@@ -88,7 +88,12 @@ class Door:
             return  # else the guest has gone again
         while len(self._guests) >= self._size + SPARE_GUESTS:
             self._send_away(next(iter(self._guests)))
-        guest = Link(self._loop, connection, _GREETING_LIMIT_BYTES)
+        try:
+            guest = Link(self._loop, connection, _GREETING_LIMIT_BYTES)
+        except OSError as error:  # some systems take no option for a connection that is closed again
+            _logger.debug("a guest has gone again: %s", error)
+            connection.close()
+            return
         guest.on_message = partial(self._hear, guest)
         guest.on_end = lambda _: self._send_away(guest)
         self._guests[guest] = None

@@ -7,6 +7,7 @@ thread is a daemon: a process that ends does not wait for it, and its sockets cl
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import itertools
 import os
@@ -16,8 +17,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 Handler: TypeAlias = Callable[[int], object]
@@ -46,6 +46,7 @@ class WatchLoop:
         self._lock = threading.Lock()
         self._is_stopping = False
         self._is_over = False
+        self._at_end: Callable[[], object] = lambda: None
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
         self.add(self._ear, self._hear)
@@ -58,8 +59,7 @@ class WatchLoop:
             RuntimeError: there is no thread to be had.
         """
         self._thread.start()
-        if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
-            os.register_at_fork(after_in_child=partial(_forget_in_child, weakref.ref(self)))
+        _loops().add(self)
 
     def do(self, action: Callable[[], object]) -> bool:
         """Have the loop's thread do something, and wait until it has.
@@ -97,8 +97,8 @@ class WatchLoop:
     def add(self, connection: socket.socket, handler: Handler) -> None:
         """Call a handler when there is something to read."""
         connection.setblocking(False)
-        self._handlers[connection] = handler
         self._selector.register(connection, selectors.EVENT_READ)
+        self._handlers[connection] = handler
 
     def expect_room(self, connection: socket.socket, is_expected: bool) -> None:
         """Call its handler also when there is room to write; or no more."""
@@ -113,6 +113,10 @@ class WatchLoop:
     def call_later(self, delay_s: float, action: Callable[[], object]) -> None:
         """Do something after so many seconds."""
         heapq.heappush(self._timers, (self._clock() + delay_s, next(self._numbers), action))
+
+    def call_at_end(self, action: Callable[[], object]) -> None:
+        """Do something once, when all sockets are closed; not in a forked child."""
+        self._at_end = action
 
     def stop(self) -> None:
         """End the thread and close all sockets, soon."""
@@ -140,6 +144,7 @@ class WatchLoop:
                 self.close()
             for _, is_done in self._given:
                 is_done.set()
+            self._at_end()
 
     def _time_left_s(self) -> float | None:
         return max(self._timers[0][0] - self._clock(), 0.0) if self._timers else None
@@ -154,7 +159,19 @@ class WatchLoop:
                 is_done.set()
 
 
-def _forget_in_child(reference: weakref.ref[WatchLoop]) -> None:  # pragma: no cover - in another process
-    loop = reference()
-    if loop is not None:
+@functools.cache
+def _loops() -> weakref.WeakSet[WatchLoop]:
+    """Return the loops of this process that are still known to somebody; a forked child forgets them.
+
+    The cache is module-level state, for want of another way: what is registered for forks cannot be taken
+    back, so it is to happen once a process, and not once a run.
+    """
+    loops: weakref.WeakSet[WatchLoop] = weakref.WeakSet()
+    if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
+        os.register_at_fork(after_in_child=lambda: _forget_in_child(loops))
+    return loops
+
+
+def _forget_in_child(loops: Iterable[WatchLoop]) -> None:  # pragma: no cover - in another process
+    for loop in loops:
         loop.forget()

@@ -6,12 +6,14 @@ import contextlib
 import ipaddress
 import json
 import logging
+import platform
 import socket
 import struct
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 from trainsignal.distributed.watch_link import decoded, encoded
@@ -19,13 +21,10 @@ from trainsignal.errors import CommunicatorError
 
 if sys.platform != "win32":  # pragma: no branch - the tests run on POSIX
     import fcntl
-    import resource
 
 _logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = "127.0.0.1"
-SPARE_FILES: Final = 512
-"""Files that a process may have open beside the connections of a watch."""
 
 _FIRST_ATTEMPT_S: Final = 1.0
 _PAUSE_S: Final = 0.05
@@ -38,7 +37,7 @@ class Offer:
     """What the first rank tells the others.
 
     Attributes:
-        host: its name.
+        host: its `host_identity`.
         addresses: to be tried in this order; the last may be a name.
         port: of TCP.
         token: whoever knows it is a rank of the run.
@@ -85,25 +84,19 @@ def listen(size: int, is_one_host: bool) -> socket.socket:
     return socket.create_server(("", 0), backlog=size)
 
 
-def allow_files(size: int) -> None:
-    """Raise this process's own limit of open files as far as a connection to each rank needs and it may."""
-    if sys.platform == "win32":  # pragma: no cover - the tests run on POSIX
-        return
-    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = size + SPARE_FILES
-    if limit == resource.RLIM_INFINITY or limit >= needed:
-        return
-    allowed = needed if highest == resource.RLIM_INFINITY else min(needed, highest)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, highest))
-    except (OSError, ValueError) as error:  # the system has a limit of its own
-        _logger.warning("rank 0 may open %d files, and not more: %s", limit, error)
-        return
-    if allowed < needed:
-        _logger.warning(
-            "rank 0 may open %d files, too few perhaps for a connection to each of %d ranks: allow it %d, by "
-            "`ulimit -Hn %d`", allowed, size, needed, needed,
-        )  # fmt: skip
+def host_identity() -> str:
+    """Return what the processes have in common that reach each other over the loopback interface.
+
+    Beside the name of the machine, as several may be called "localhost": on Linux the number of its last
+    start, and that of the network namespace, which differs between containers on one machine.
+    """
+    return " ".join([platform.node(), *_kernel_identities()])
+
+
+def _kernel_identities() -> Iterable[str]:
+    with contextlib.suppress(OSError):  # no Linux, or one that does not tell
+        yield Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        yield str(Path("/proc/self/ns/net").readlink())
 
 
 def own_addresses() -> tuple[str, ...]:
@@ -116,8 +109,8 @@ def own_addresses() -> tuple[str, ...]:
 def _resolved(host: str) -> Iterable[str]:
     try:
         return [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
-    except OSError:
-        return ()  # a name that is known to this machine alone
+    except (OSError, UnicodeError):
+        return ()  # a name that is known to this machine alone, or none that DNS can have
 
 
 def _outward() -> Iterable[str]:
@@ -156,8 +149,8 @@ def dial(
     """Return a connection to the first rank, which knows it as this rank's; None when the time is over.
 
     Tries the addresses in turn, again and again, with more time for each every time round: an address may
-    swallow packets, and the first rank may be busy. Where it runs on this host, by its name, the loopback
-    interface comes first.
+    swallow packets, and the first rank may be busy. Where it runs on this host, the loopback interface comes
+    first.
 
     Args:
         offer: of the first rank.
@@ -166,7 +159,7 @@ def dial(
         clock: returns seconds.
         sleep: waits for so many seconds.
     """
-    is_same_host = offer.host == socket.gethostname()
+    is_same_host = offer.host == host_identity()
     deadline = clock() + timeout_s
     names = ([LOOPBACK] if is_same_host else []) + list(offer.addresses)
     addresses = dict.fromkeys(address for name in names for address in _resolved(name))

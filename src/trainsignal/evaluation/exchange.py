@@ -9,35 +9,35 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainsignal.abilities import Array, EvaluatesPairs
 from trainsignal.errors import DataError
 from trainsignal.evaluation.metrics import check_values, names_of
 from trainsignal.evaluation.passes import Outcome, Request, Trial, one_pass, tally_kind
 
-Numbers: TypeAlias = NDArray[np.float64]
-
 
 class Exchange(Protocol):
-    """The ranks of a run; all call the same in the same order."""
+    """The ranks of a run; all call the same in the same order.
 
-    def sum(self, values: Numbers) -> Numbers:
+    Described here, and not in `distributed`, which lies above; its `Together` is one.
+    """
+
+    def sum(self, values: Array) -> Array:
         """Return the sums over all ranks of (n,) float64; n is at least 1 and the same on all."""
         ...
 
     def gather(self, content: bytes) -> list[bytes]:
-        """Return the contents of all ranks, by rank."""
+        """Return the contents of all ranks, by rank; each rank holds the longest one's size for each rank."""
         ...
 
 
 class Alone:
     """One rank for itself."""
 
-    def sum(self, values: Numbers) -> Numbers:
+    def sum(self, values: Array) -> Array:
         """Return the values."""
         return values
 
@@ -63,7 +63,7 @@ class _Share:
     width: int | None
     trial: Trial | None = None
     error: Exception | None = None
-    sums: Numbers = field(default_factory=lambda: np.empty(0))
+    sums: Array = field(default_factory=lambda: np.empty(0))
     states: Mapping[str, Array] | None = None
 
     def __post_init__(self) -> None:
@@ -104,12 +104,16 @@ class _Share:
 
 
 def exchanged(
-    exchange: Exchange, model: Any, requests: Sequence[Request], riders: Numbers
-) -> tuple[list[Outcome], Numbers]:
+    exchange: Exchange, model: Any, requests: Sequence[Request], riders: Array
+) -> tuple[list[Outcome], Array]:
     """Return what became of each request on the parts of all ranks, and the sums of the riders.
 
     Makes one pass for each data set, then at most one sum and one gather. No error but those of the exchange
     comes out of it.
+
+    What has no width, as a metric of torchmetrics, is gathered: for a while each rank holds as many states as
+    there are ranks, each as long as the longest. That is little for counts, but much for a metric that keeps
+    all predictions: 8 ranks of 100,000 samples and 10 scores in float32 are 32 MB on each, 64 ranks 256 MB.
 
     Args:
         exchange: the ranks.
@@ -144,8 +148,8 @@ def _evaluate(model: Any, shares: Sequence[_Share]) -> None:
 
 
 def _exchange(
-    exchange: Exchange, model: Any, shares: Sequence[_Share], riders: Numbers
-) -> tuple[list[Outcome], Numbers]:
+    exchange: Exchange, model: Any, shares: Sequence[_Share], riders: Array
+) -> tuple[list[Outcome], Array]:
     """Exchange what this rank has, and make the results of it."""
     mine = np.concatenate([*(share.sums for share in shares), riders])
     total = exchange.sum(mine) if mine.size else mine
@@ -174,7 +178,7 @@ def _merged(share: _Share, states: Sequence[Mapping[str, Array] | None]) -> Outc
     return share.outcome(given, len(given))
 
 
-def _checked(sums: Numbers, width: int | None, subject: Any) -> Numbers:
+def _checked(sums: Array, width: int | None, subject: Any) -> Array:
     """Refuse sums of another number than the other ranks expect.
 
     Raises:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from trainsignal.abilities import Array
 from trainsignal.binding import HookReceiver
 from trainsignal.callback import Callback
-from trainsignal.evaluation.exchange import Alone, Exchange, Numbers, exchanged, pass_by
+from trainsignal.evaluation.exchange import Alone, Exchange, exchanged, pass_by
 from trainsignal.evaluation.passes import Outcome, Request, evaluate
 from trainsignal.evaluation.stretches import may_change_model, stretches
 from trainsignal.frequency import fires
@@ -85,7 +86,7 @@ class Evaluations:
         """Evaluate this for the callback along with others, at each epoch's end at which it is due."""
         self._registered[id(callback)] = _Asked(callback, request)
 
-    def prepare(self, model: Any, epoch: int, riders: Numbers) -> Numbers:
+    def prepare(self, model: Any, epoch: int, riders: Array) -> Array:
         """Evaluate what is due of the model as the epoch left it, and exchange it; all ranks call it.
 
         Args:
@@ -153,7 +154,7 @@ class Evaluations:
             (id(one.callback), (one, outcome)) for one, outcome in zip(asked, outcomes, strict=True)
         )
 
-    def _exchange(self, ranks: Exchange, model: Any, asked: list[_Asked], riders: Numbers) -> Numbers:
+    def _exchange(self, ranks: Exchange, model: Any, asked: list[_Asked], riders: Array) -> Array:
         outcomes, sums = exchanged(ranks, model, [one.request for one in asked], riders)
         self._keep(asked, outcomes)
         return sums
