@@ -492,3 +492,33 @@ def test_the_time_of_a_callback_is_estimated_from_samples(each_s: float) -> None
     always, tenth = (receiver for receiver in callbacks._bound if receiver.hook.signal == "minibatch_end")
     assert always.spent_s == pytest.approx(10_000 * each_s, rel=0.03)  # the last sample may be 250 ago
     assert tenth.spent_s == pytest.approx(1_000 * each_s)
+
+
+@pytest.mark.parametrize("moment", ["between epochs", "between minibatches", "amid a minibatch"])
+def test_what_is_to_be_called_soon_is_called_once_after_the_next_minibatch(moment: str) -> None:
+    bus = Bus()
+    path = HotPath(bus, bus.minibatch_end)
+    path.open(None, BareModel())
+    for minibatch in range(200):
+        path.fire(0, minibatch)
+    calls: list[int] = []
+    if moment == "between epochs":
+        path.call_soon(lambda: calls.append(1))
+        path.new_epoch(200)
+    elif moment == "between minibatches":
+        path.call_soon(lambda: calls.append(1))
+    else:
+        asked: list[int] = []
+
+        def ask(model: object) -> None:
+            if not asked:
+                asked.append(1)
+                path.call_soon(lambda: calls.append(1))
+
+        bus.subscribe("minibatch_end", ask)
+        path.invalidate()
+    assert path.special == -1 and calls == []
+    path.fire(0, 200)
+    assert calls == [1]
+    path.fire(0, 201)
+    assert calls == [1]

@@ -228,7 +228,7 @@ class Bus:
             raise ConfigurationError(
                 f"payload={payload!r}: expected a tuple of names, such as ({payload!r},)"
             )
-        reserved = {*COMMON_PAYLOAD, *SENDER_NAMES, "_async_wrapper", "_sync_wrapper"}
+        reserved = {*COMMON_PAYLOAD, *SENDER_NAMES, "self", "_async_wrapper", "_sync_wrapper"}
         wrong = [key for key in payload if key in reserved or not key.isidentifier()]
         if wrong:
             raise ConfigurationError(f"signal {name!r} cannot carry {wrong[0]!r}: reserved or no identifier")
@@ -276,7 +276,7 @@ class Bus:
         )  # fmt: skip
         return signal.connect_in(Band.FIRST if first else Band.AFTER, subscription)
 
-    def publish(self, signal: TrainSignal, sender: object, **payload: Any) -> None:
+    def publish(self, signal: TrainSignal, sender: object, /, **payload: Any) -> None:
         """Send a signal with the common payload; errors get a note of who and where.
 
         Raises:
@@ -291,7 +291,7 @@ class Bus:
             for receiver in signal.receivers_for(sender):
                 deliver(receiver, sender, signal.spec.name, {**self.common, **payload}, self.clock)
 
-    def publish_to_all(self, signal: TrainSignal, sender: object, **payload: Any) -> list[Exception]:
+    def publish_to_all(self, signal: TrainSignal, sender: object, /, **payload: Any) -> list[Exception]:
         """Send a signal to every receiver even where some fail; return what they raised."""
         errors: list[Exception] = []
         for receiver in () if signal.is_muted else tuple(signal.receivers_for(sender)):

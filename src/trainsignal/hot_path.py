@@ -7,6 +7,7 @@ which the index is known in advance: `special`. There each receiver is asked ane
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,7 +68,7 @@ class HotPath:
 
     __slots__ = (
         "_bus", "_entries", "_gated", "_is_open", "_is_stale", "_is_woken", "_on_look", "_sampler", "_signal",
-        "always", "data", "latest", "model", "special",
+        "_soon", "always", "data", "latest", "model", "special",
     )  # fmt: skip
 
     def __init__(self, bus: Bus, signal: TrainSignal, on_look: Callable[[], object] = lambda: None) -> None:
@@ -87,6 +88,7 @@ class HotPath:
         self._is_stale = True
         self._is_woken = False
         self._sampler = Sampler(bus.clock)
+        self._soon: deque[Callable[[], object]] = deque()
         self.always: list[Call] = []
         self.special = -1
         self.latest = -1
@@ -114,6 +116,11 @@ class HotPath:
         self._is_woken = True
         self.special = -1
 
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Have something called once, after the next minibatch or the one after; by any thread."""
+        self._soon.append(call)
+        self.wake()
+
     def new_epoch(self, minibatches: int) -> None:
         """Begin to count minibatches at 0 again, after an epoch of so many."""
         self._sampler.begin_epoch(minibatches)
@@ -139,6 +146,8 @@ class HotPath:
         self._is_woken = False
         weight = self._sampler.weight(minibatch)
         self._fire(self._entries, epoch, minibatch, weight)
+        while self._soon:
+            self._soon.popleft()()
         if weight:
             self._sampler.look(minibatch)
             self._on_look()

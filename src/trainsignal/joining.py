@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trainsignal.binding import Choice
 from trainsignal.callback import Callback
@@ -110,6 +110,8 @@ def relay_settings(given: str | Relay | None, *, allow_remote_stop: bool) -> Rel
         ConfigurationError: it cannot be.
         MissingPackageError: redis-py is not installed.
     """
+    if not isinstance(cast("object", allow_remote_stop), bool):
+        raise ConfigurationError(f"allow_remote_stop={allow_remote_stop!r}: expected True or False")
     if given is None:
         if allow_remote_stop:
             raise ConfigurationError("allow_remote_stop=True without relay: pass the URL of a Redis server")

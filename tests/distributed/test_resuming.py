@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
+import numpy as np
 import pytest
 
 from tests.support.ranks import run_ranks
 from tests.support.watches import until
 from trainsignal import Callbacks, SerializeModelCallback, TrainingRun
-from trainsignal.distributed.communicator import Communicator
+from trainsignal.distributed.communicator import Communicator, wait
 from trainsignal.distributed.ranks import Ranks
 from trainsignal.distributed.single import SingleProcess
 
@@ -22,6 +23,12 @@ Moment = tuple[int, int]
 
 class Cut(Exception):
     """Ends a run where a test wants it to end."""
+
+
+def cut_together(communicator: Communicator) -> NoReturn:
+    """Raise once all ranks are here: else one of them would hear of another's failure before."""
+    wait(communicator.start_sum(np.ones(1)), lambda: None)
+    raise Cut
 
 
 class Trace:
@@ -62,7 +69,7 @@ def train(
         for epoch in run.epochs():
             for batch in run.minibatches([float(epoch * MINIBATCHES + one) for one in range(MINIBATCHES)]):
                 if (epoch, run.open_minibatch) == cut:
-                    raise Cut
+                    cut_together(communicator)
                 model.seen.append(batch)
                 done.append(batch)
                 run.cost = batch
@@ -96,7 +103,7 @@ def test_a_stop_before_the_rest_of_an_epoch_is_agreed_within_it(moment: str, tmp
                 for _ in run.minibatches([0.0] * minibatches):
                     run.cost = 0.0
                     if not resume and run.open_minibatch == 10:
-                        raise Cut
+                        cut_together(communicator)
                     done += 1
         return done
 

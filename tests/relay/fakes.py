@@ -17,7 +17,9 @@ class FakeBroker(Broker):
     Attributes:
         url: a made-up address.
         failure: raised by each call; None: it works.
-        appends_left: so many entries it still takes before it goes away; None: any number.
+        appends_left: so often it still appends before it goes away; None: any number.
+        loses_answers: whether what it then is given arrives all the same, and only the answer does not.
+        full_for: streams to which it appends nothing, for want of memory.
         time_ms: of its clock.
         closed: how often it was closed.
     """
@@ -26,6 +28,8 @@ class FakeBroker(Broker):
         self.url = "redis://broker"
         self.failure: RelayError | None = None
         self.appends_left: int | None = None
+        self.loses_answers = False
+        self.full_for: tuple[str, ...] = ()
         self.time_ms = 1_000_000
         self.closed = 0
         self._streams: dict[str, list[Entry]] = {}
@@ -48,12 +52,20 @@ class FakeBroker(Broker):
         self.closed += 1
 
     def append(self, additions: Iterable[Addition]) -> None:
+        self._check()
+        additions = list(additions)
+        if any(one.stream in self.full_for for one in additions):  # then all are refused
+            raise RelayError("the broker says: OOM command not allowed")
+        is_lost = self.appends_left == 0
+        if self.appends_left:
+            self.appends_left -= 1
+        if not is_lost or self.loses_answers:
+            self._append(additions)
+        if is_lost:
+            raise RelayError("the connection was lost")
+
+    def _append(self, additions: Iterable[Addition]) -> None:
         for one in additions:
-            self._check()
-            if self.appends_left is not None:
-                if not self.appends_left:
-                    raise RelayError("the connection was lost")
-                self.appends_left -= 1
             entries = self._streams.setdefault(one.stream, [])
             self.time_ms += 1
             entries.append(Entry(f"{self.time_ms}-0", one.text.encode()))

@@ -60,3 +60,10 @@ def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
 def test_option_that_would_change_the_answers_is_refused(option: str) -> None:
     with pytest.raises(ConfigurationError, match=f"leave out the option '{option}'"):
         check_url(f"redis://host?{option}=3")
+
+
+@pytest.mark.parametrize("url", ["redis://host", "unix:///tmp/redis"])
+def test_option_of_tls_is_refused_where_there_is_none(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="'ssl_cert_reqs' is an option of rediss://"):
+        check_url(f"{url}?ssl_cert_reqs=none")
+    check_url("rediss://host?ssl_cert_reqs=none")

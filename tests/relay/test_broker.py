@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from tests.support.redis_server import RedisServer
 from trainsignal.errors import ConfigurationError, RelayError
 from trainsignal.relay.broker import AccessDeniedError, Addition, Broker, Entry
+
+PATIENCE_S = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,13 @@ def test_entries_are_read_in_the_order_in_which_they_were_appended(broker: Broke
     assert texts(broker.read({"s1": first}, count=1)["s1"]) == ["b"]
     assert texts(broker.newest("s1", 2)) == ["ä", "b"]
     assert texts(broker.newest("s1")) == ["ä"] and broker.newest("s3") == []
+
+
+def test_key_of_another_kind_is_told_from_a_stream(broker: Broker) -> None:
+    broker.append([Addition("kind of stream", "a", 10)])
+    broker.put("kind of hash", "field", "a")
+    keys = ("kind of stream", "kind of hash", "kind of nothing")
+    assert [broker.may_be_stream(key) for key in keys] == [True, False, True]
 
 
 def test_stream_is_trimmed_about_to_its_length(broker: Broker) -> None:
@@ -126,6 +137,7 @@ def test_broker_that_lets_nobody_in_is_told_apart(password: str | None, tmp_path
         for _ in range(2):
             with pytest.raises(AccessDeniedError, match="does not let us in") as caught:
                 broker.now_ms()
+            assert ("(in a password, write '@' as %40" in str(caught.value)) == (password is not None)
             assert "hidden" not in str(caught.value) and "wrong@" not in str(caught.value)
         broker.close()
         allowed = Broker(server.url)
@@ -158,3 +170,44 @@ def test_host_that_cannot_be_is_out_of_reach() -> None:
     with pytest.raises(RelayError, match=r"redis://a\.\.b cannot be reached"):
         broker.now_ms()
     broker.close()
+
+
+def test_additions_of_which_one_is_refused_are_all_refused(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        admin = Broker(server.url)
+        rights = ("on", ">hidden", "~mine*", "+@all")
+        admin._client.execute_command("ACL", "SETUSER", "writer", *rights)
+        writer = Broker(server.url.replace("redis://", "redis://writer:hidden@"))
+        additions = [Addition(stream, "my message", 10) for stream in ("mine1", "other", "mine2")]
+        with pytest.raises(AccessDeniedError, match=r"says: .*permission") as caught:
+            writer.append(additions)
+        assert "my message" not in str(caught.value)
+        assert admin.newest("mine1") == admin.newest("mine2") == []
+        admin._client.config_set("maxmemory", "1")
+        with pytest.raises(RelayError, match=r"says: .*maxmemory") as caught_full:
+            writer.append([additions[0], additions[2]])
+        assert "my message" not in str(caught_full.value)
+        admin._client.config_set("maxmemory", "0")
+        writer.append([additions[0], additions[2]])
+        assert texts(admin.newest("mine1", 9)) == texts(admin.newest("mine2", 9)) == ["my message"]
+        writer.close()
+        admin.close()
+
+
+def test_server_that_accepts_and_never_answers_is_out_of_reach_after_a_while() -> None:
+    errors: list[RelayError] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        broker = Broker(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2)
+
+        def ask() -> None:
+            try:
+                broker.now_ms()
+            except RelayError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(PATIENCE_S / 4)  # redis-py's own time-out is longer
+        assert not thread.is_alive()
+        broker.close()
+    assert len(errors) == 1 and "cannot be reached" in str(errors[0])

@@ -82,3 +82,20 @@ def test_names_run_out_in_the_end() -> None:
         RelayError, match=rf"{MOST_NAMES} runs at redis://broker have the name 'run'.*run_name"
     ):
         claim_name(Crowded(), "run", entry())
+
+
+def test_message_that_is_nested_too_deep_keeps_no_run_from_its_name() -> None:
+    broker = FakeBroker()
+    claim_name(broker, "run", entry())
+    head = '{"schema":1,"run_id":"x","process":"p","number":1,"signal":"mine","payload":{"a":'
+    add(broker, events("run"), durable("id", 1, 1))
+    for depth in range(100, 1200, 100):
+        add(broker, minibatches("run"), head + "[" * depth + "]" * depth + "}}")
+        assert claim_name(broker, "run", entry()) == Claim("run", 1, 1)
+
+
+def test_name_that_a_run_had_is_its_own_unless_another_has_it() -> None:
+    broker = FakeBroker()
+    assert claim_name(broker, "run", entry(), "run (2)").name == "run (2)"
+    assert claim_name(broker, "run", entry("another"), "run (2)").name == "run"
+    assert claim_name(broker, "run", entry("a third"), "run (2)").name == "run (3)"

@@ -7,18 +7,18 @@ import pytest
 from tests.relay.fakes import FakeBroker
 from tests.support.runs import FakeClock
 from trainsignal.relay.broker import Addition
-from trainsignal.relay.commands import ACCEPTED, REFUSED, CommandDesk
+from trainsignal.relay.commands import ACCEPTED, FOR_ANOTHER, REFUSED, CommandDesk
 from trainsignal.relay.requests import Answer, StopCommand
 from trainsignal.relay.streams import answers, commands
 
 
 def ask(broker: FakeBroker, *ids: str) -> None:
-    texts = [StopCommand(identity, "enough", "me").encode() for identity in ids]
+    texts = [StopCommand(identity, "enough", "me", "id", "-").encode() for identity in ids]
     broker.append([Addition(commands("run"), text, 100) for text in texts])
 
 
 def desk_at(broker: FakeBroker, *, allow_stop: bool = True) -> CommandDesk:
-    return CommandDesk(allow_stop=allow_stop, clock=lambda: broker.time_ms / 1000)
+    return CommandDesk("id", "-", allow_stop=allow_stop, clock=lambda: broker.time_ms / 1000)
 
 
 def answered(broker: FakeBroker) -> list[Answer]:
@@ -63,7 +63,7 @@ def test_command_of_before_this_process_is_not_obeyed() -> None:
 
 def test_clocks_of_the_two_machines_may_differ() -> None:
     broker, clock = FakeBroker(), FakeClock()
-    desk = CommandDesk(allow_stop=True, clock=clock)
+    desk = CommandDesk("id", "-", allow_stop=True, clock=clock)
     broker.time_ms += 20_000
     ask(broker, "new")
     broker.time_ms += 10_000
@@ -95,3 +95,37 @@ def test_what_is_no_command_is_passed_over_and_told_once(caplog: pytest.LogCaptu
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
         "the relay passes over commands that are none"
     ]
+
+
+@pytest.mark.parametrize("run_id, process", [("another", "-"), ("id", "an earlier one")])
+def test_command_that_was_meant_for_another_run_or_process_is_not_obeyed(run_id: str, process: str) -> None:
+    """Runs of one name share its stream of commands, one after the other."""
+    broker = FakeBroker()
+    desk = desk_at(broker)
+    text = StopCommand("1", "enough", "me", run_id, process).encode()
+    broker.append([Addition(commands("run"), text, 100)])
+    desk.serve(broker, "run")
+    assert not desk.stops
+    assert answered(broker) == [Answer("1", accepted=False, text=FOR_ANOTHER)]
+
+
+def test_command_that_is_nested_too_deep_is_passed_over() -> None:
+    broker = FakeBroker()
+    desk = desk_at(broker)
+    head = '{"schema":1,"command":"stop","id":"1","author":"me","run_id":"id","process":"-","reason":'
+    for depth in range(100, 1200, 100):
+        broker.append([Addition(commands("run"), head + "[" * depth + "]" * depth + "}", 100)])
+    ask(broker, "1")
+    desk.serve(broker, "run")
+    assert [command.id for command in desk.stops] == ["1"]
+
+
+def test_stop_that_has_come_is_announced_when_it_can_be_taken() -> None:
+    broker = FakeBroker()
+    found: list[int] = []
+    desk = CommandDesk(
+        "id", "-", lambda: found.append(len(desk.stops)), allow_stop=True, clock=lambda: broker.time_ms / 1000
+    )
+    ask(broker, "1", "2")
+    desk.serve(broker, "run")
+    assert found == [1, 2]

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 import pytest
 
 from tests.relay.fakes import durables, listed
 from tests.relay.test_delivery import Rig
+from trainsignal.relay.broker import AccessDeniedError
 from trainsignal.relay.courier import Courier
 
 PATIENCE_S = 20.0
@@ -104,3 +106,59 @@ def test_without_a_thread_to_be_had_the_user_is_told(
     courier.start()
     courier.close("completed", PATIENCE_S)
     assert caplog.messages == ["nothing of this run is relayed: can't start new thread"]
+
+
+def test_who_is_not_let_in_is_not_asked_again_at_the_end() -> None:
+    rig = Rig()
+    rig.broker.go_away(AccessDeniedError("the broker does not let us in: wrong password"))
+    rig.put(0)
+    attempts = 0
+    fields = rig.broker.put_new
+
+    def note(key: str, name: str, text: str) -> bool:
+        nonlocal attempts
+        attempts += 1
+        return fields(key, name, text)
+
+    rig.broker.newest = lambda stream, count=1: []  # type: ignore[method-assign]  # is asked before
+    rig.broker.put_new = note  # type: ignore[method-assign]  # an honest one
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    began_s = time.monotonic()
+    courier.close("completed", PATIENCE_S)
+    assert time.monotonic() - began_s < PATIENCE_S / 2
+    assert 1 <= attempts <= 2
+    assert relay_threads() == []
+
+
+def test_thread_keeps_no_program_alive() -> None:
+    rig = Rig()
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    (thread,) = relay_threads()
+    courier.close("completed", PATIENCE_S)
+    assert thread.daemon
+
+
+def test_mistake_ends_neither_the_thread_nor_the_delivery_of_the_rest(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rig = Rig()
+    append = rig.broker.append
+    has_failed = False
+
+    def fail_once(additions: Any) -> None:
+        nonlocal has_failed
+        if not has_failed:
+            has_failed = True
+            raise ZeroDivisionError
+        append(additions)
+
+    rig.broker.append = fail_once  # type: ignore[method-assign]  # a strange one
+    rig.put(0)
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    courier.close("completed", PATIENCE_S)
+    assert len(durables(rig.broker)) == 1
+    assert listed(rig.broker).state == "completed"
+    assert "ZeroDivisionError" in caplog.text

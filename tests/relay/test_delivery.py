@@ -11,10 +11,10 @@ from trainsignal.errors import RelayError
 from trainsignal.relay.broker import AccessDeniedError, Addition
 from trainsignal.relay.commands import CommandDesk
 from trainsignal.relay.delivery import Delivery
-from trainsignal.relay.messages import LARGEST_BYTES, MINIBATCHES, MessageError, encode
+from trainsignal.relay.messages import LARGEST_BYTES, MINIBATCHES, Message, encode
 from trainsignal.relay.outbox import Outbox
 from trainsignal.relay.requests import StopCommand
-from trainsignal.relay.streams import RUNS, commands, events
+from trainsignal.relay.streams import RUNS, commands, events, minibatches
 
 
 class Rig:
@@ -24,7 +24,7 @@ class Rig:
         self.broker = FakeBroker() if broker is None else broker
         self.clock = FakeClock()
         self.outbox = Outbox(run_id, 4, trimmed_to)
-        self.desk = CommandDesk(allow_stop=True, clock=self.clock)
+        self.desk = CommandDesk(run_id, "-", allow_stop=True, clock=self.clock)
         self.delivery = Delivery(
             self.broker, self.outbox, self.desk, "run", entry(run_id), trimmed_to,
             clock=self.clock, wall_clock=lambda: 1000 + self.clock.now,
@@ -99,7 +99,7 @@ def test_run_shows_that_it_lives_every_two_seconds() -> None:
 def test_commands_are_looked_for_every_half_second() -> None:
     rig = Rig()
     rig.delivery.step()
-    rig.broker.append([Addition(commands("run"), StopCommand("1", "enough", "me").encode(), 100)])
+    rig.broker.append([Addition(commands("run"), StopCommand("1", "enough", "me", "id", "-").encode(), 100)])
     rig.clock.now += 0.4
     assert rig.delivery.step() == pytest.approx(0.1)
     assert not rig.desk.stops
@@ -148,8 +148,12 @@ def test_broker_that_lets_nobody_in_is_an_error_and_tried_rarely(log: pytest.Log
     rig.broker.go_away(AccessDeniedError("the broker does not let us in: wrong password"))
     for _ in range(3):
         assert rig.delivery.step() == 30
+        assert rig.delivery.is_denied
         rig.clock.now += 30
-    assert lines(log) == [
+    rig.broker.come_back()
+    rig.delivery.step()
+    assert not rig.delivery.is_denied
+    assert lines(log)[:-1] == [
         ("ERROR", "the broker does not let us in: wrong password. Training goes on; the relay tries again.")
     ]
 
@@ -171,13 +175,13 @@ def test_what_was_dropped_meanwhile_is_told_when_the_broker_is_back(log: pytest.
     assert lines(log)[-1][1].endswith("redis://broker")
 
 
-@pytest.mark.parametrize("arrived", range(5))
-def test_connection_that_breaks_amid_a_delivery_loses_and_repeats_nothing_durable(arrived: int) -> None:
+@pytest.mark.parametrize("arrived", [False, True])
+def test_connection_that_breaks_amid_a_delivery_loses_and_repeats_nothing_durable(arrived: bool) -> None:
     rig = Rig()
     rig.put(0, 1)
     rig.put_block(0, 1)
     rig.put(2)
-    rig.broker.appends_left = arrived
+    rig.broker.appends_left, rig.broker.loses_answers = 0, arrived
     rig.delivery.step()
     rig.broker.come_back()
     rig.reconnect()
@@ -278,11 +282,125 @@ def test_signal_that_is_too_large_is_left_out_and_told_once(log: pytest.LogCaptu
     assert [level for level, text in lines(log) if "too large, such as this mine" in text] == ["WARNING"]
 
 
-def test_durable_message_that_cannot_be_written_is_a_mistake_of_ours() -> None:
+@pytest.mark.parametrize("epoch", [object(), "1" * LARGEST_BYTES], ids=["strange", "large"])
+def test_durable_message_that_tells_nothing_is_passed_over_with_one_error(
+    epoch: object, log: pytest.LogCaptureFixture
+) -> None:
     rig = Rig()
-    rig.outbox.put("epoch_begin", {"epoch": object()}, is_durable=True)
-    with pytest.raises(MessageError):
+    rig.put(0)
+    for _ in range(2):
+        rig.outbox.put("epoch_begin", {"epoch": epoch}, is_durable=True)
+    rig.put(2)
+    rig.delivery.step()
+    assert rig.epochs() == [(1, 0), (4, 2)]
+    assert rig.outbox.is_empty
+    assert [level for level, text in lines(log) if "tells nothing of epoch_begin" in text] == ["ERROR"]
+
+
+def test_durable_message_that_cannot_be_written_is_told_without_what_is_strange(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    rig = Rig()
+    content = {"epoch": 3, "minibatches": 7, "rows": {"x": object()}}
+    rig.outbox.put("epoch_end", content, is_durable=True)
+    rig.delivery.step()
+    assert [one.content for one in durables(rig.broker)] == [{"epoch": 3, "minibatches": 7, "rows": {}}]
+    assert [level for level, text in lines(log) if "tells only in part of epoch_end" in text] == ["ERROR"]
+
+
+def test_mistake_is_told_once_with_its_traceback_and_tried_again_ever_more_rarely(
+    log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig()
+    rig.put(0)
+    rig.put_block(0, 1)
+    with monkeypatch.context() as patch:
+
+        def fail(message: Message) -> str:
+            raise ZeroDivisionError
+
+        patch.setattr("trainsignal.relay.delivery.encode", fail)
+        pauses: list[float] = []
+        for _ in range(3):
+            pauses.append(rig.delivery.step())
+            rig.clock.now += pauses[-1]
+    assert pauses == [0.1, 0.2, 0.4]
+    (record,) = [record for record in log.records if record.exc_info]
+    assert record.exc_info is not None and record.exc_info[0] is ZeroDivisionError
+    rig.delivery.step()
+    assert [one.signal for one in told(rig.broker)] == ["epoch_begin", MINIBATCHES]
+
+
+def test_broker_that_is_read_and_takes_nothing_is_told_once_and_tried_ever_more_rarely(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    """As one without memory: the run finds its place there each time."""
+    rig = Rig()
+    rig.put(0)
+    rig.put_block(0, 1)
+    rig.broker.full_for = (minibatches("run"),)
+    pauses: list[float] = []
+    for _ in range(4):
+        pauses.append(rig.delivery.step())
+        rig.clock.now += pauses[-1]
+    assert pauses == [0.1, 0.2, 0.4, 0.8]
+    assert told(rig.broker) == []
+    rig.broker.full_for = ()
+    rig.delivery.step()
+    assert rig.epochs() == [(1, 0)] and len(droppables(rig.broker)) == 1
+    assert [level for level, _ in lines(log)] == ["WARNING", "INFO"]
+
+
+def test_messages_that_are_too_many_while_the_broker_is_away_are_told(log: pytest.LogCaptureFixture) -> None:
+    rig = Rig(trimmed_to=3)
+    rig.broker.go_away()
+    rig.put(0, 1, 2)
+    rig.delivery.step()
+    assert len(log.records) == 1
+    rig.put(3, 4)
+    for _ in range(2):
+        rig.clock.now += 5
         rig.delivery.step()
+    rig.broker.come_back()
+    rig.reconnect()
+    assert rig.epochs() == [(3, 2), (4, 3), (5, 4)]
+    assert lines(log)[1:] == [
+        (
+            "WARNING",
+            "more than trimmed_to=3 messages of this run wait for the broker: the relay gives up the oldest",
+        ),
+        (
+            "WARNING",
+            "the run is relayed as 'run' by the broker at redis://broker; the oldest 2 messages of epochs "
+            "and the like were given up",
+        ),
+    ]
+
+
+def test_name_that_is_lost_twice_is_numbered_from_the_one_that_was_chosen() -> None:
+    rig = Rig()
+    rig.put(0)
+    rig.delivery.step()
+    for name in ("run", "run (2)"):
+        rig.broker.forget()
+        for taken in ("run", name):
+            rig.broker.put(RUNS, taken, entry("another").encode())
+        rig.lose_connection()
+        rig.reconnect()
+    assert rig.epochs("run (3)") == [(1, 0)]
+    assert set(rig.broker.fields(RUNS)) == {"run", "run (2)", "run (3)"}
+
+
+def test_run_keeps_the_number_in_its_name_though_the_name_is_free_by_now() -> None:
+    first = Rig(run_id="a")
+    first.delivery.step()
+    second = Rig(first.broker, run_id="b")
+    second.delivery.step()
+    second.broker.forget()
+    second.put(0)
+    second.lose_connection()
+    second.reconnect()
+    assert second.epochs("run (2)") == [(1, 0)]
 
 
 def test_end_is_shown_in_the_list_of_runs() -> None:

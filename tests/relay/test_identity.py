@@ -44,4 +44,10 @@ def test_entry_says_what_runs_and_where(monkeypatch: pytest.MonkeyPatch) -> None
     assert entry == RunEntry(
         "id", platform.node(), "train.py", trainsignal.__version__, entry.started_at, allow_remote_stop=False,
         state="running", seen_at=entry.started_at,
+        process=entry.process,
     )  # fmt: skip
+
+
+def test_each_process_of_a_run_has_an_id_of_its_own() -> None:
+    ids = {entry_of("id", allow_remote_stop=False).process for _ in range(3)}
+    assert len(ids) == 3

@@ -40,7 +40,7 @@ CONTENTS: dict[str, dict[str, Any]] = {
 
 def message(signal: str, number: int = 7) -> Message:
     durable = 3 if signal in DURABLE_SIGNALS else None
-    return Message("id", number, signal, CONTENTS[signal], durable)
+    return Message("id", number, signal, CONTENTS[signal], durable, "p")
 
 
 def text_with(**changes: Any) -> str:
@@ -59,7 +59,8 @@ def test_signals_of_the_format_are_durable_but_for_the_blocks() -> None:
 
 def test_text_is_json_with_the_fields_of_the_format() -> None:
     assert json.loads(encode(message("epoch_begin"))) == {
-        "schema": 1, "run_id": "id", "number": 7, "signal": "epoch_begin", "durable": 3, "epoch": 0,
+        "schema": 1, "run_id": "id", "process": "p", "number": 7, "signal": "epoch_begin", "durable": 3,
+        "epoch": 0,
     }  # fmt: skip
 
 
@@ -159,6 +160,7 @@ def test_what_is_no_message_is_refused(text: str | bytes, words: str) -> None:
         ({"run_id": "absent"}, "no field 'run_id': expected a short text"),
         ({"run_id": ""}, "run_id='': expected a short text"),
         ({"run_id": "a" * 201}, "run_id='a+.*: expected a short text"),
+        ({"process": "absent"}, "no field 'process': expected a short text"),
         ({"number": -1}, "number=-1: expected 0 or a positive integer"),
         ({"number": True}, "number=True"),
         ({"number": 2**62}, "number=4611686018427387904"),
@@ -188,3 +190,47 @@ def test_begin_of_training_is_checked(field: str, wrong: object) -> None:
     text = json.loads(encode(message("train_begin")))
     with pytest.raises(MessageError, match=f"{field}="):
         decode(json.dumps({**text, field: wrong}))
+
+
+@pytest.mark.parametrize(
+    "value, read",
+    [
+        (np.int64(2**40), 2**40), (np.uint8(3), 3), (np.bool_(True), True), (np.float32(0.1), 0.1),
+        (np.float16(0.5), 0.5), (np.float64(0.1), 0.1), (np.float32("nan"), "nan"), (np.array(4), 4),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_number_of_numpy_is_written_as_a_plain_one(value: object, read: object) -> None:
+    found = json.loads(dump({"x": value}))["x"]
+    assert found == read and type(found) is type(read)
+
+
+NESTED = [f"{'[' * depth}{']' * depth}" for depth in range(50, 20_000, 150)]
+
+
+@pytest.mark.parametrize(
+    "name, field",
+    [
+        ("payload", '{"x": %s}'),
+        ("rows", '{"x": {"first": 0, "values": %s}}'),
+        ("epoch", "%s"),
+        ("signal", "%s"),
+    ],
+)
+def test_message_that_is_nested_too_deep_is_refused(name: str, field: str) -> None:
+    """Python gives up at some depth, which depends on its version and on who calls."""
+    fields = json.loads(encode(message("mine" if name == "payload" else MINIBATCHES)))
+    refused = 0
+    for nested in NESTED:
+        text = json.dumps({**fields, name: "?"}).replace('"?"', field % nested)
+        try:
+            decode(text)
+        except MessageError:
+            refused += 1
+    assert refused
+
+
+def test_schema_that_is_nested_too_deep_is_refused() -> None:
+    for nested in NESTED:
+        with pytest.raises(MessageError):
+            load(f'{{"schema": {nested}}}')

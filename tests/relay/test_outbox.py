@@ -184,3 +184,38 @@ def test_nothing_durable_is_lost_and_every_minibatch_is_told_or_counted(seed: in
 def outbox_rest(blocks: dict[int, Message], minibatches: int) -> int:
     """Return the minibatches after the last block that got through."""
     return minibatches - max((one.content["last"] + 1 for one in blocks.values()), default=0)
+
+
+def test_durable_messages_that_gave_way_undelivered_are_counted() -> None:
+    outbox = Outbox("id", 10, 3)
+    for _ in range(5):
+        outbox.put("train_end", {}, is_durable=True)
+    assert outbox.given_up == 2
+    outbox.give_back(outbox.take(2))  # 3 and 4
+    outbox.put("train_end", {}, is_durable=True)
+    assert outbox.given_up == 3
+    outbox.delivered(outbox.take(10))
+    assert outbox.given_up == 3
+    for _ in range(4):  # of which the broker gets each
+        outbox.put("train_end", {}, is_durable=True)
+        outbox.delivered(outbox.take(10))
+    outbox.go_on_after(0)  # a broker that forgot is sent what is kept
+    assert outbox.given_up == 3
+    outbox.delivered(outbox.take(10))
+    assert outbox.given_up == 3
+
+
+def test_durable_message_that_is_on_its_way_counts_as_given_up_only_where_it_comes_back() -> None:
+    outbox = Outbox("id", 10, 1)
+    outbox.put("train_end", {}, is_durable=True)
+    taken = outbox.take(10)
+    outbox.put("train_end", {}, is_durable=True)
+    assert outbox.given_up == 0
+    outbox.give_back(taken)
+    assert outbox.given_up == 1
+    taken = outbox.take(10)
+    put_blocks(outbox, (0, 1))
+    outbox.delivered(taken)
+    outbox.delivered(outbox.take(10))
+    outbox.put("train_end", {}, is_durable=True)
+    assert outbox.given_up == 1

@@ -9,7 +9,11 @@ from tests.relay.fakes import entry
 from trainsignal.relay.messages import MessageError
 from trainsignal.relay.requests import Answer, RunEntry, StopCommand
 
-RECORDS: list[Any] = [StopCommand("1", "enough", "me"), Answer("1", accepted=False, text="no"), entry()]
+RECORDS: list[Any] = [
+    StopCommand("1", "enough", "me", "id", "p"),
+    Answer("1", accepted=False, text="no"),
+    entry(),
+]
 each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
 
 
@@ -37,11 +41,13 @@ def test_field_of_another_kind_is_refused(record: Any) -> None:
 def test_text_is_that_of_the_format() -> None:
     assert json.loads(RECORDS[0].encode()) == {
         "schema": 1, "command": "stop", "id": "1", "reason": "enough", "author": "me",
+        "run_id": "id", "process": "p",
     }  # fmt: skip
     assert json.loads(RECORDS[1].encode()) == {"schema": 1, "id": "1", "accepted": False, "text": "no"}
     assert json.loads(entry().encode()) == {
         "schema": 1, "run_id": "id", "host": "host", "script": "train.py", "version": "1.0",
         "started_at": 5.0, "allow_remote_stop": True, "state": "running", "seen_at": 5.0,
+        "process": "-",
     }  # fmt: skip
 
 

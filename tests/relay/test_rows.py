@@ -142,3 +142,12 @@ def test_what_was_told_does_not_change_with_the_series() -> None:
     data[0] = 7.0
     data.flush()
     assert listed(minibatches) == listed(epochs) == (0, [1.0])
+
+
+def test_row_of_an_epoch_keeps_no_other_rows_in_memory() -> None:
+    """Thousands of such messages are kept for a broker that forgets."""
+    data = series()
+    rows = EpochRows("x", data)
+    data[2] = 1.0
+    span = rows.take(100)
+    assert span is not None and len(span["values"]) == 1 and span["values"].base is None

@@ -22,7 +22,7 @@ from tests.support.ranks import ThreadCommunicator, run_ranks
 from tests.support.redis_server import RedisServer
 from tests.support.runs import FakeClock, Finishable, Sentence, hand_loop, quiet, tiny_model
 from trainsignal import Callback, Callbacks, TrainCostCallback, keys
-from trainsignal.errors import UnknownSignalError
+from trainsignal.errors import ConfigurationError, UnknownSignalError
 from trainsignal.relay.broker import Addition, Broker
 from trainsignal.relay.commands import ACCEPTED, REFUSED
 from trainsignal.relay.messages import MINIBATCHES, Message
@@ -122,6 +122,11 @@ class Losing(Callback):
         callback_data[keys.LOSS][epoch] = epoch + 0.1
 
 
+def test_leave_to_stop_a_run_that_is_no_bool_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="allow_remote_stop='no': expected True or False"):
+        Callbacks(tiny_model(), relay="redis://host", allow_remote_stop="no")  # type: ignore[arg-type]
+
+
 def test_run_is_told_from_its_begin_to_its_end(server: RedisServer, broker: Broker) -> None:
     callbacks = relayed(server.url)
     callbacks.add_callback(Losing())
@@ -134,6 +139,7 @@ def test_run_is_told_from_its_begin_to_its_end(server: RedisServer, broker: Brok
         "train_end", "run_closed",
     ]  # fmt: skip
     assert [message.number for message in messages] == list(range(1, 10))
+    assert {message.process for message in messages} == {listed(broker).process} != {"-"}
     assert [one.durable for one in messages if one.durable] == list(range(1, 8))
     assert {message.run_id for message in messages} == {callbacks.run.run_id}
     assert content(messages[0], "series") == {
@@ -525,7 +531,8 @@ def test_run_that_is_resumed_goes_on_in_its_streams(
 
 
 def ask(broker: Broker, identity: str = "1") -> None:
-    command = StopCommand(identity, "enough", "me")
+    poll(lambda: listed_now(broker))
+    command = StopCommand(identity, "enough", "me", listed(broker).run_id, listed(broker).process)
     broker.append([Addition(commands("run"), command.encode(), 100)])
 
 
@@ -571,7 +578,8 @@ def test_stop_from_afar_is_refused_where_it_is_not_allowed(server: RedisServer, 
 
 
 def test_stop_that_was_asked_of_an_earlier_process_is_not_obeyed(server: RedisServer, broker: Broker) -> None:
-    ask(broker, "old")
+    command = StopCommand("old", "enough", "me", "another run", "another process")
+    broker.append([Addition(commands("run"), command.encode(), 100)])
     time.sleep(0.002)  # the server counts in milliseconds
     callbacks = relayed(server.url, allow_remote_stop=True)
     callbacks.bus.subscribe("epoch_end", lambda: poll(lambda: listed_now(broker)), at=0)
@@ -598,7 +606,7 @@ def test_stop_that_comes_as_the_run_ends_is_too_late(server: RedisServer, broker
     callbacks.bus.subscribe("epoch_begin", note, once=True)
     hand_loop(callbacks, epochs=1)
     (sender,) = sender_desk
-    sender._desk.stops.append(StopCommand("1", "enough", "me"))
+    sender._desk.stops.append(StopCommand("1", "enough", "me", "id", "-"))
     sender._obey()
     assert callbacks.run.votes == []
     sender.close("completed")
@@ -671,3 +679,55 @@ def test_costs_that_became_means_over_the_ranks_are_told_anew_at_the_end_of_the_
 
 def block_rows(messages: list[Message]) -> list[tuple[str, dict[str, Any]]]:
     return [item for one in messages if one.signal == MINIBATCHES for item in one.content["rows"].items()]
+
+
+def test_stop_from_afar_amid_a_long_epoch_is_done_at_once(server: RedisServer, broker: Broker) -> None:
+    """The minibatches are so fast that the relay looks at one of 64, and at the clock."""
+    clock = FakeClock()
+    callbacks = relayed(server.url, quiet(clock=clock), allow_remote_stop=True)
+    with callbacks.training(1) as run:
+        for _ in run.epochs():
+            for index in run.minibatches(range(10_000)):
+                run.cost = 1.0
+                clock.now += 1 / 10_000
+                if index == 4_100:
+                    ask(broker)
+                    poll(lambda: answer(broker) is not None)
+    assert callbacks.run.exit_reason == "stopped"
+    assert 4_101 <= callbacks.run.epoch_minibatches <= 4_102
+    assert sum(last + 1 - first for _, first, last in blocks(told(broker))) == callbacks.run.epoch_minibatches
+
+
+def test_positions_that_are_numbers_of_numpy_are_told(server: RedisServer, broker: Broker) -> None:
+    callbacks = relayed(server.url)
+    epochs: Any = np.int64(2)
+    epoch: Any  # as users have them
+    minibatch: Any
+    callbacks.on_train_begin(epochs)
+    for epoch in np.arange(2):
+        callbacks.on_epoch_begin(epoch)
+        for minibatch in np.arange(3):
+            callbacks.on_minibatch_begin(epoch, minibatch)
+            callbacks.run.cost = 1.0
+            callbacks.on_minibatch_end(epoch, minibatch)
+        callbacks.on_epoch_end(epoch)
+    callbacks.on_train_end()
+    messages = told(broker)
+    assert messages[0].content["epochs"] == 2
+    assert [one.content["epoch"] for one in messages if one.signal == "epoch_end"] == [0, 1]
+    assert blocks(messages) == [(0, 0, 2), (1, 0, 2)]
+    assert listed(broker).state == "completed"
+
+
+def test_error_at_the_very_end_leaves_no_relay_behind(
+    server: RedisServer, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(sender: RelaySender) -> None:
+        raise ZeroDivisionError
+
+    callbacks = relayed(server.url)
+    callbacks.bus.subscribe("train_end", lambda: monkeypatch.setattr(RelaySender, "_look", fail))
+    with pytest.raises(ZeroDivisionError):
+        hand_loop(callbacks, epochs=1)
+    assert told(broker)[-1].signal == "run_closed"
+    assert listed(broker).state == "completed"

@@ -36,6 +36,10 @@ def test_settings_may_be_as_the_user_likes() -> None:
         ({"trimmed_to": True}, "trimmed_to=True"),
         ({"closing_s": -1}, "closing_s=-1: expected seconds"),
         ({"closing_s": float("nan")}, "closing_s=nan"),
+        ({"closing_s": "5s"}, "closing_s='5s': expected seconds"),
+        ({"run_name": 5}, "run_name=5: expected a name"),
+        ({"allow_remote_stop": "no"}, "allow_remote_stop='no': expected True or False"),
+        ({"url": 5}, "url=5: expected the address of a broker"),
     ],
     ids=str,
 )

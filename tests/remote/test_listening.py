@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from tests.remote.fake_broker import FakeBroker
 from tests.remote.told import RUN, Telling, entry, rows, series
 from trainsignal import Callback, EarlyStopCallback
-from trainsignal.errors import HandlerError, RelayError, UnknownSignalError
+from trainsignal.errors import ConfigurationError, HandlerError, RelayError, UnknownSignalError
 from trainsignal.relay import streams
 from trainsignal.relay.broker import AccessDeniedError
 from trainsignal.relay.requests import StopCommand
@@ -92,13 +93,16 @@ def test_broker_that_is_away_is_waited_for_longer_and_longer(caplog: pytest.LogC
     setting.publish()
     setting.broker.error = AWAY
 
-    setting.rounds(8)
+    while sum(setting.paused) < 16:
+        setting.rounds(40)
+    assert setting.paused[:3] == [0.1, 0.2, 0.4] and max(setting.paused) == 0.5
+    away = setting.paused.copy()
     setting.broker.error = None
     setting.rounds()
     setting.broker.error = AWAY
     setting.rounds()
 
-    assert setting.paused == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 0.1]
+    assert setting.paused == [*away, 0.1]
     assert setting.heard == [("train_begin", 1)]
     words = [(one.levelname, one.getMessage()) for one in caplog.records]
     assert words == [
@@ -106,6 +110,25 @@ def test_broker_that_is_away_is_waited_for_longer_and_longer(caplog: pytest.LogC
         ("INFO", "the broker at redis://fake answers again"),
         ("WARNING", f"{AWAY}. It is tried again until it answers."),
     ]
+
+
+def test_pauses_grow_up_to_five_seconds_and_the_end_is_seen_within_half_a_second() -> None:
+    setting = Setting()
+    attempts: list[float] = []
+    fields = setting.broker.fields
+
+    def noted(key: str) -> dict[str, bytes]:
+        attempts.append(round(sum(setting.paused), 6))
+        return fields(key)
+
+    setting.broker.fields = noted  # type: ignore[method-assign]
+    setting.broker.error = AWAY
+    setting.listener.run(lambda: sum(setting.paused) > 18)
+
+    assert [after - before for before, after in itertools.pairwise(attempts)] == pytest.approx(
+        [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    )
+    assert sum(setting.paused) <= 18.5 + 1e-9
 
 
 def test_broker_that_does_not_let_us_in_is_an_error_at_first_only() -> None:
@@ -129,7 +152,7 @@ def test_listener_of_a_name_goes_on_where_the_last_one_was() -> None:
     first.publish()
     first.rounds()
     first.listener.leave("killed")
-    assert first.broker.hashes[streams.listener("mail")] == {entry().run_id: b"3"}
+    assert first.broker.hashes[streams.listener("mail")] == {entry().run_id: b'{"-":3}'}
     second = Setting(broker=first.broker, name="mail")
     later = [*first.told.messages]
     first.told.epoch(1)
@@ -187,7 +210,25 @@ def test_nothing_is_lost_or_heard_twice_where_the_broker_goes_amid_the_work(
 
     assert len(caplog.records) == 1
     assert listener.heard == [("train_begin", 1), ("epoch_end", 4), ("epoch_end", 7), ("run_closed", 9)]
-    assert listener.broker.hashes[streams.listener("mail")] == {entry().run_id: b"7"}
+    assert listener.broker.hashes[streams.listener("mail")] == {entry().run_id: b'{"-":7}'}
+
+
+def test_place_that_cannot_be_looked_up_is_waited_for_and_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    setting = Setting(name="mail")
+    setting.told.begin()
+    setting.publish()
+
+    def refuse(key: str, name: str) -> bytes | None:
+        raise RelayError("the broker at redis://fake says: WRONGTYPE.")
+
+    monkeypatch.setattr(setting.broker, "field", refuse)
+    setting.rounds(5)
+    assert len(setting.paused) >= 4 and setting.heard == []
+    assert [record.message for record in caplog.records] == [
+        "the broker at redis://fake says: WRONGTYPE. It is tried again until it answers."
+    ]
 
 
 def test_place_is_looked_up_again_where_the_broker_goes_just_then() -> None:
@@ -242,7 +283,7 @@ def test_places_are_told_again_to_a_broker_that_has_forgotten_them() -> None:
 
     setting.rounds(2)
 
-    assert setting.broker.hashes[streams.listener("mail")] == {entry().run_id: b"7"}
+    assert setting.broker.hashes[streams.listener("mail")] == {entry().run_id: b'{"-":7}'}
 
 
 def test_run_that_takes_over_a_name_closes_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,6 +442,66 @@ def test_ctrl_c_lets_go_of_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         listen("redis://fake", callbacks=lambda model: [Cleaner()], is_over=interrupted)
 
     assert closed == ["interrupted"]
+    assert setting.broker.is_closed
+
+
+def test_all_runs_and_the_broker_are_let_go_of_though_a_callback_raises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setting, closed = Setting(), list[str]()
+    for name in ("digits", "mnist"):
+        setting.broker.list_run(name, entry(run_id=name))
+        setting.broker.publish(name, Telling(name).begin())
+    served(setting.broker, monkeypatch)
+
+    class Cleaner(Callback):
+        def on_run_closed(self, callback_data: Any, model: Any, reason: Any, error: Any) -> None:
+            closed.append(model.run_name)
+            raise KeyboardInterrupt
+
+    looks = iter(range(1))
+    with pytest.raises(KeyboardInterrupt):
+        listen("redis://fake", callbacks=lambda model: [Cleaner()], is_over=lambda: next(looks, None) is None)
+
+    assert sorted(closed) == ["digits", "mnist"]
+    assert setting.broker.is_closed
+
+
+@pytest.mark.parametrize(
+    "names", [{"name": "\udcff"}, {"name": ""}, {"name": "x" * 101}, {"run": "a/b"}, {"run": ""}], ids=repr
+)
+def test_name_that_none_can_have_is_refused_at_once(names: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"run=|name="):
+        listen("redis://fake", **names)  # type: ignore[arg-type]
+
+
+def test_run_that_loses_its_name_amid_the_run_is_heard_once_and_under_its_new_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names: list[str] = []
+    setting = Setting(handlers=(("epoch_end", lambda model: names.append(model.run_name)),))
+    setting.told.begin()
+    setting.told.epoch(0)
+    setting.publish()
+    setting.rounds()
+    setting.broker.error = AWAY
+    setting.rounds()
+    setting.broker.error = None
+    setting.broker.forget()
+    setting.broker.list_run(f"{RUN} (2)", entry())
+    setting.told.epoch(1)
+    setting.broker.publish(f"{RUN} (2)", *setting.told.messages)
+    heir = Telling("heir")
+    heir.begin()
+    setting.broker.publish(RUN, *heir.messages)
+    setting.broker.list_run(RUN, entry(run_id="heir"))
+    monkeypatch.setattr(setting.listener._reader, "_list_at", float("-inf"))
+    setting.rounds()
+
+    assert sorted(setting.heard) == [
+        ("epoch_end", 4), ("epoch_end", 7), ("train_begin", 1), ("train_begin", 1),
+    ]  # fmt: skip
+    assert names == [RUN, f"{RUN} (2)"]
 
 
 @pytest.mark.parametrize(

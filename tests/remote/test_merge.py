@@ -14,6 +14,7 @@ from trainsignal.remote.merge import Merge, Page
 class Told:
     number: int
     durable: int | None = None
+    process: str = "-"
 
 
 def page(*messages: Told, is_last: bool = True) -> Page[Told]:
@@ -97,6 +98,66 @@ def test_what_is_gone_before_the_first_message_is_not_missed() -> None:
 
     assert numbers(merge) == [500]
     assert merge.missing == 0
+
+
+def test_process_that_counts_from_one_again_comes_after_the_one_before_it() -> None:
+    merge = Merge[Told]()
+    merge.add(page(Told(1, 1, "a"), Told(3, 2, "a")), page(Told(2, None, "a")))
+    assert numbers(merge) == [1, 2, 3]
+    merge.add(page(Told(1, 1, "b"), Told(3, 2, "b")), page(Told(2, None, "b"), Told(4, None, "b")))
+
+    assert numbers(merge) == [1, 2, 3, 4]
+    assert (merge.process, merge.durable, merge.number) == ("b", 2, 4)
+    assert (merge.duplicates, merge.late, merge.missing) == (0, 0, 0)
+
+
+def test_process_that_sends_everything_anew_after_another_is_passed_over() -> None:
+    merge = Merge[Told]()
+    first, second = page(Told(1, 1, "a"), Told(2, 2, "a")), page(Told(1, 1, "b"), Told(2, 2, "b"))
+    merge.add(first, page())
+    assert numbers(merge) == [1, 2]
+    merge.add(second, page())
+    assert numbers(merge) == [1, 2]
+    for again in (first, second):
+        merge.add(again, page())
+
+    assert numbers(merge) == []
+    assert merge.duplicates == 4
+
+
+def test_droppable_messages_of_a_process_wait_for_its_first_durable_one() -> None:
+    merge = Merge[Told]()
+    merge.add(page(Told(8, 1, "a"), is_last=False), page(Told(2, None, "b")))
+
+    assert numbers(merge) == [8]
+    assert merge.is_waiting
+    merge.add(page(Told(9, 2, "a"), Told(1, 1, "b")), None)
+    assert numbers(merge) == [9, 1, 2]
+
+
+def test_droppable_messages_of_a_process_whose_durable_ones_are_gone_are_late() -> None:
+    merge = Merge[Told]()
+    merge.add(page(Told(1, 1, "b")), page(Told(90, None, "a"), Told(2, None, "b")))
+
+    assert numbers(merge) == [1, 2]
+    assert (merge.late, merge.missing) == (1, 0)
+
+
+def test_droppable_messages_are_given_out_where_nothing_else_is_known() -> None:
+    merge = Merge[Told]()
+    merge.add(page(), page(Told(90, None, "a"), Told(91, None, "a")))
+
+    assert numbers(merge) == [90, 91]
+    merge.add(page(Told(92, 50, "a")), page())
+    assert numbers(merge) == [92]
+
+
+def test_durable_messages_that_were_lost_are_counted_for_each_process() -> None:
+    merge = Merge[Told]()
+    merge.add(page(Told(1, 1, "a"), Told(9, 5, "a"), Told(7, 4, "b"), Told(9, 6, "b")), page())
+
+    assert numbers(merge) == [1, 9, 7, 9]
+    assert merge.missing == 3 + 1
 
 
 @given(

@@ -10,7 +10,8 @@ from tests.support.runs import FakeClock
 from trainsignal.errors import RelayError
 from trainsignal.relay import streams
 from trainsignal.relay.messages import Message
-from trainsignal.remote.reader import LIST_EVERY_S, PAGE, Reader, Source
+from trainsignal.remote.reader import LIST_EVERY_S, PAGE, Reader
+from trainsignal.remote.source import Source
 from trainsignal.remote.troubles import Troubles
 
 AWAY = RelayError("the broker is away")
@@ -60,6 +61,50 @@ def test_messages_of_both_streams_come_in_order() -> None:
 
     assert setting.poll() == [(RUN, number) for number in range(1, 7)]
     assert setting.poll() == []
+
+
+@pytest.mark.parametrize("key", [streams.events("odd"), streams.minibatches("odd")])
+def test_run_with_a_key_of_another_kind_is_passed_over_and_the_others_are_read(
+    key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    setting = Setting()
+    setting.broker.list_run("odd", entry(run_id="odd"))
+    setting.broker.put(key, "field", "text")
+    setting.tell_epochs(0)
+
+    assert setting.poll() == [(RUN, number) for number in range(1, 4)]
+    assert f"{key} on the broker is no stream" in caplog.text
+
+
+def test_run_that_is_not_there_is_waited_for_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting("mnist")
+    for number in range(30):
+        setting.broker.list_run(f"run {number:02}", entry(run_id=f"{number}"))
+    for _ in range(3):
+        assert setting.poll() == []
+        setting.list_again()
+
+    (record,) = [record for record in caplog.records if "waits for" in record.message]
+    assert record.message.startswith(f"waits for the run 'mnist'; there are: {RUN}, run 00, run 01,")
+    assert record.message.endswith("run 18, … 11 more")
+
+
+def test_first_run_of_a_broker_is_waited_for_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting("mnist")
+    setting.broker.forget()
+    setting.poll()
+    assert "waits for the run 'mnist'; there are none yet" in caplog.text
+
+
+@pytest.mark.parametrize("stream", [streams.events(RUN), streams.minibatches(RUN)])
+def test_streams_are_in_order_whichever_ends_the_waiting(stream: str) -> None:
+    """A Redis server gives one that waits the stream in which there is something first, and no other."""
+    setting = Setting()
+    setting.poll()
+    setting.tell_epochs(0, 1)
+    setting.broker.wakes_with = stream
+
+    assert setting.poll() == [(RUN, number) for number in range(1, 7)]
 
 
 def test_run_that_comes_later_is_found() -> None:
@@ -229,7 +274,7 @@ def test_blocks_that_come_too_late_are_counted() -> None:
     assert setting.troubles.counts[RUN, "late"] == 1
 
 
-DEEP = b'{"schema":1,"run_id":"%s","number":5,"signal":"mine","payload":{"a":%s}}' % (
+DEEP = b'{"schema":1,"run_id":"%s","process":"-","number":5,"signal":"mine","payload":{"a":%s}}' % (
     RUN_ID.encode(), b"[" * 900 + b"]" * 900,
 )  # fmt: skip
 
@@ -238,8 +283,9 @@ DEEP = b'{"schema":1,"run_id":"%s","number":5,"signal":"mine","payload":{"a":%s}
     "text",
     [
         b"", b"no json", b"[]", b"{}", b'{"schema":2}', b"\xff\xfe", b"x" * (2**20 + 1), DEEP,
-        b'{"schema":1,"run_id":"%s","number":1,"signal":"mine","payload":{}}' % RUN_ID.encode(),
-        b'{"schema":1,"run_id":"%s","number":1,"signal":"train_end","durable":0}' % RUN_ID.encode(),
+        b'{"schema":1,"run_id":"%s","process":"-","number":1,"signal":"mine","payload":{}}' % RUN_ID.encode(),
+        b'{"schema":1,"run_id":"%s","process":"-","number":1,"signal":"train_end","durable":0}'
+        % RUN_ID.encode(),
     ],
     ids=lambda text: text[:30].decode(errors="replace"),
 )  # fmt: skip
@@ -266,7 +312,7 @@ def test_message_of_a_newer_trainsignal_says_that_this_one_is_older(
 
 def test_durable_message_among_those_that_may_be_dropped_is_passed_over() -> None:
     setting = Setting()
-    text = b'{"schema":1,"run_id":"%s","number":1,"signal":"mine","payload":{},"durable":7}'
+    text = b'{"schema":1,"run_id":"%s","process":"-","number":1,"signal":"mine","payload":{},"durable":7}'
     setting.broker.put_entry(streams.minibatches(RUN), text % RUN_ID.encode())
 
     assert setting.poll() == []
@@ -315,9 +361,11 @@ def test_run_that_has_ended_is_read_no_more_until_it_is_resumed() -> None:
     assert len(setting.poll()) == 3  # it lists itself as running still
     setting.broker.list_run(RUN, entry("failed"))
     setting.list_again()
-    setting.poll()
+    setting.poll()  # what was published before it said so
+    assert not source.is_read
+    reads = setting.broker.reads
+    assert setting.poll() == [] and setting.broker.reads == reads
     setting.tell_epochs(2)
-    assert setting.poll() == []
     setting.broker.error = AWAY
     setting.list_again()
     with pytest.raises(RelayError):
@@ -329,6 +377,174 @@ def test_run_that_has_ended_is_read_no_more_until_it_is_resumed() -> None:
 
     assert len(setting.poll()) == 3
     assert source.entry.started_at == 2.0
+
+
+def test_process_that_begins_and_ends_between_two_looks_at_the_list_is_read() -> None:
+    setting = Setting()
+    setting.broker.list_run(RUN, entry("failed"))
+    setting.tell_epochs(0)
+    source = setting.reader.poll(0.5)[0][0]
+    source.is_done = True
+    assert not source.is_read
+    setting.tell_epochs(1)
+    setting.broker.list_run(RUN, entry("completed", started_at=2.0))
+    setting.list_again()
+
+    assert setting.poll() == [(RUN, number) for number in (4, 5, 6)]
+    assert not source.is_read
+
+
+def test_process_that_ends_while_the_end_of_the_one_before_it_is_read_is_read_too() -> None:
+    setting = Setting()
+    setting.broker.list_run(RUN, entry(started_at=2.0))
+    setting.tell_epochs(0)
+    source = setting.reader.poll(0.5)[0][0]
+    source.is_done = True  # that of the first process
+    setting.tell_epochs(1)
+    setting.broker.list_run(RUN, entry("completed", started_at=2.0))
+    setting.list_again()
+
+    assert len(setting.poll()) == 3
+
+
+@pytest.mark.parametrize("epochs", [PAGE // 2, PAGE], ids=["ends amid a page", "ends a page"])
+def test_run_that_is_over_is_read_to_its_end_though_an_earlier_process_ended_amid_it(epochs: int) -> None:
+    setting = Setting(run=RUN)
+    setting.broker.list_run(RUN, entry("completed"))
+    for epoch in range(epochs):
+        setting.told.tell("epoch_begin", epoch=epoch)
+        setting.told.block(epoch, 0, 0)
+    setting.broker.publish(RUN, *setting.told.messages)
+    again = Telling(process="again")
+    again.begin(resumed=True)
+    again.block(0, 0, 0)
+    again.close()
+    setting.broker.publish(RUN, *again.messages)
+    found: list[str] = []
+
+    while not setting.reader.has_read_all:
+        for source, message in setting.reader.poll(0.5):
+            source.is_done = message.process == "-" or message.signal == "run_closed"
+            found.append(message.process)
+
+    assert found == ["-"] * 2 * epochs + ["again"] * 4
+
+
+def test_place_of_a_run_that_had_ended_is_looked_for_as_well() -> None:
+    setting = Setting()
+    setting.broker.list_run(RUN, entry("failed"))
+    setting.tell_epochs(0)
+    source = setting.reader.poll(0.5)[0][0]
+    source.is_done = True
+    setting.list_again()
+    setting.come_back_without_memory()
+    setting.broker.list_run(RUN, entry("failed"))
+    setting.poll()
+    again = Telling(process="again")
+    again.epoch(1)
+    setting.broker.publish(RUN, *again.messages)
+    setting.broker.list_run(RUN, entry(started_at=2.0))
+    setting.list_again()
+
+    assert setting.poll() == [(RUN, number) for number in (1, 2, 3)]
+
+
+def test_resumed_run_of_which_the_broker_forgot_the_earlier_process_is_read() -> None:
+    setting = Setting()
+    setting.tell_epochs(0, 1)
+    assert len(setting.poll()) == 6
+    setting.come_back_without_memory()
+    again = Telling(process="again")
+    again.epoch(2)
+    setting.broker.publish(RUN, *again.messages)
+
+    assert setting.poll() == [(RUN, number) for number in (1, 2, 3)]
+    setting.come_back_without_memory()
+    setting.broker.publish(RUN, *again.messages)
+    assert setting.poll() == []
+    assert not setting.troubles.counts
+
+
+def test_number_is_far_only_within_a_process() -> None:
+    setting = Setting()
+    setting.tell_epochs(0)
+    setting.poll()
+    far = Message(RUN_ID, 10**9, "train_end", {}, 10**9, "again")
+    setting.broker.publish(RUN, far)
+
+    assert setting.poll() == [(RUN, 10**9)]
+    assert not setting.troubles.counts
+
+
+def test_run_that_loses_its_name_amid_the_run_is_read_on_under_another() -> None:
+    setting = Setting()
+    setting.tell_epochs(0)
+    source = setting.reader.poll(0.5)[0][0]
+    setting.come_back_without_memory()
+    setting.broker.list_run(RUN, entry(run_id="heir"))
+    setting.list_again()
+    setting.poll()
+    setting.broker.list_run(f"{RUN} (2)", entry())
+    setting.told.epoch(1)
+    setting.broker.publish(f"{RUN} (2)", *setting.told.messages)
+    setting.list_again()
+
+    (first, *rest) = setting.reader.poll(0.5)
+
+    assert first[0] is source and source.name == f"{RUN} (2)"
+    assert [first[1].number, *(message.number for _, message in rest)] == [4, 5, 6]
+    assert not setting.troubles.counts
+
+
+def test_run_and_its_heir_that_are_listed_at_once_are_told_apart() -> None:
+    setting = Setting()
+    setting.tell_epochs(0)
+    source = setting.reader.poll(0.5)[0][0]
+    setting.come_back_without_memory()
+    setting.broker.hashes.clear()
+    setting.broker.list_run(f"{RUN} (2)", entry())
+    setting.broker.list_run(RUN, entry(run_id="heir"))
+    setting.broker.publish(f"{RUN} (2)", *setting.told.messages)
+    setting.broker.publish(RUN, Telling("heir").begin())
+    setting.list_again()
+
+    assert setting.poll() == [(RUN, 1)]
+    assert source.name == f"{RUN} (2)"
+
+
+def test_run_that_is_listed_under_another_name_alone_is_read_on() -> None:
+    setting = Setting()
+    setting.tell_epochs(0)
+    setting.poll()
+    setting.come_back_without_memory()
+    setting.broker.hashes.clear()
+    setting.broker.list_run("mnist", entry())
+    setting.told.epoch(1)
+    setting.broker.publish("mnist", *setting.told.messages)
+    setting.list_again()
+
+    assert setting.poll() == [("mnist", number) for number in (4, 5, 6)]
+
+
+def test_run_that_is_listed_under_two_names_is_read_under_both() -> None:
+    setting = Setting()
+    setting.tell_epochs(0)
+    setting.broker.list_run("mnist", entry())
+    setting.broker.publish("mnist", *setting.told.messages)
+
+    assert len(setting.poll()) == 6
+
+
+def test_run_that_gives_no_sign_of_life_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting()
+    setting.broker.time_ms = 60_000
+
+    setting.poll()
+    setting.list_again()
+    setting.poll()
+
+    (record,) = caplog.records
+    assert record.getMessage().startswith("run 'digits': no sign of life for 58 s")
 
 
 @pytest.mark.parametrize("name", ["../etc/passwd", "a/b", "", " a", "a\n", "\ud800"], ids=repr)

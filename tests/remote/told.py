@@ -46,9 +46,9 @@ class Telling:
         messages: so far.
     """
 
-    def __init__(self, run_id: str = RUN_ID) -> None:
+    def __init__(self, run_id: str = RUN_ID, process: str = "-") -> None:
         self.messages: list[Message] = []
-        self._run_id = run_id
+        self._run_id, self._process = run_id, process
         self._number = self._durable = 0
 
     def tell(self, signal: str, **content: Any) -> Message:
@@ -58,7 +58,7 @@ class Telling:
         if signal in DURABLE_SIGNALS:
             self._durable += 1
             durable = self._durable
-        message = decode(encode(Message(self._run_id, self._number, signal, content, durable)))
+        message = decode(encode(Message(self._run_id, self._number, signal, content, durable, self._process)))
         self.messages.append(message)
         return message
 

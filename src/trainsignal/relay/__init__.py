@@ -6,9 +6,10 @@
     claim       the name of a run there, and where its streams end
     commands    requests to stop the run
     rows, catalogue    which series are told, and which of their rows are new
-    outbox      what waits: nothing durable is lost, all else is bounded
+    outbox      what waits: of the durable messages the newest `trimmed_to`, fewer of all others
     delivery    brings it to the broker, whatever becomes of that; `courier` is its thread
-    sender      `RelaySender` listens to the bus of a run, and never keeps it waiting
+    stub, notices    what is left of a message that cannot be written; what the log says
+    sender      `RelaySender` listens to the bus of a run; the end of that alone waits for the broker
 
 The listeners' side is `trainsignal.remote`.
 """

@@ -12,6 +12,9 @@ _SCHEMES: Final = ("redis", "rediss", "unix")
 _OURS: Final = frozenset({"protocol", "decode_responses", "encoding"})
 """Options of redis-py that an address must not set, for we rely on how it answers."""
 
+ESCAPES: Final = "'@' as %40, ':' as %3A, '/' as %2F, '#' as %23, '%' as %25"
+"""How to write characters of a password that mean something else in an address."""
+
 _LOGIN = re.compile(r"^(\w*://[^:@/]*):.*@", re.DOTALL)
 _NO_PORT = re.compile(r"^(\w*://[^:@/\[\]]*):(?!\d+(?:[/?]|$)).*", re.DOTALL)
 _OPTION = re.compile(r"([?&][^=&]*password=)[^&]*", re.IGNORECASE)
@@ -25,13 +28,15 @@ def masked_url(url: str) -> str:
     return _OPTION.sub(r"\1***", masked)
 
 
-def check_url(url: str) -> None:
+def check_url(url: object) -> None:
     """Refuse what is no address of a broker.
 
     Raises:
-        ConfigurationError: another scheme, no number as port or database, an option that cannot be set; the
-            text holds no password.
+        ConfigurationError: no text, another scheme, no number as port or database, an option that cannot be
+            set; the text holds no password.
     """
+    if not isinstance(url, str):
+        raise ConfigurationError(f"url={url!r:.100}: expected the address of a broker, redis://host[:port]")
     try:
         parts = urlsplit(url)
         is_sound = parts.scheme in _SCHEMES and not parts.fragment and parts.port != 0
@@ -43,9 +48,12 @@ def check_url(url: str) -> None:
     if not is_sound:
         raise ConfigurationError(
             f"url={masked_url(url)!r}: expected redis://[user:password@]host[:port][/database], the same "
-            "with rediss:// for TLS, or unix:///path/of/the/socket; in a password, write '@' as %40, "
-            "':' as %3A, '/' as %2F, '#' as %23"
+            f"with rediss:// for TLS, or unix:///path/of/the/socket; in a password, write {ESCAPES}"
         )
     for option in parse_qs(urlsplit(url).query):
         if option in _OURS:
             raise ConfigurationError(f"url={masked_url(url)!r}: leave out the option {option!r}")
+        if option.startswith("ssl_") and not url.startswith("rediss://"):
+            raise ConfigurationError(
+                f"url={masked_url(url)!r}: {option!r} is an option of rediss://, for TLS"
+            )

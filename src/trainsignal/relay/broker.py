@@ -13,11 +13,14 @@ from typing import Any, Final
 
 from trainsignal.errors import ConfigurationError, RelayError
 from trainsignal.extras import require
-from trainsignal.relay.address import check_url, masked_url
+from trainsignal.relay.address import ESCAPES, check_url, masked_url
 from trainsignal.relay.streams import FIELD
 
 TIMEOUT_S: Final = 5.0
 """So long the server may take to answer."""
+
+_QUOTED: Final = "of pipeline caused error: "
+"""Ends, in an error of redis-py, what it quotes of a message."""
 
 
 class AccessDeniedError(RelayError):
@@ -93,8 +96,12 @@ class Broker:
         self._client.close()
 
     def append(self, additions: Iterable[Addition]) -> None:
-        """Append to streams, in this order, with one round trip. After an error some may be appended."""
-        with self._our_errors(), self._client.pipeline(transaction=False) as pipeline:
+        """Append to streams, in this order, with one round trip.
+
+        Where the server refuses one for want of memory or of rights, none is appended. After another error
+        all, some or none may be.
+        """
+        with self._our_errors(), self._client.pipeline(transaction=True) as pipeline:
             for one in additions:
                 pipeline.xadd(one.stream, {FIELD: one.text}, maxlen=one.kept, approximate=True)
             for answer in pipeline.execute(raise_on_error=False):  # its own error quotes the message
@@ -127,6 +134,12 @@ class Broker:
         with self._our_errors():
             seconds, microseconds = self._client.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def may_be_stream(self, key: str) -> bool:
+        """Return whether a key holds a stream, or nothing yet."""
+        with self._our_errors():
+            kind: bytes = self._client.type(key)
+        return kind in (b"stream", b"none")
 
     def fields(self, key: str) -> dict[str, bytes]:
         """Return all of a hash; {} where there is none."""
@@ -166,10 +179,12 @@ class Broker:
             yield
         except self._errors.ResponseError as error:
             kind = AccessDeniedError if isinstance(error, denied) else RelayError
-            raise kind(f"the broker at {self.url} says: {error}") from error
+            words = str(error).rpartition(_QUOTED)[2]
+            raise kind(f"the broker at {self.url} says: {words}") from error
         except denied as error:
             self._may_connect = True
-            raise AccessDeniedError(f"the broker at {self.url} does not let us in: {error}") from error
+            hint = f" (in a password, write {ESCAPES})" if "***" in self.url else ""
+            raise AccessDeniedError(f"the broker at {self.url} does not let us in: {error}{hint}") from error
         except (self._errors.RedisError, OSError, UnicodeError) as error:  # the last: of a strange host
             self._may_connect = True
             raise RelayError(f"the broker at {self.url} cannot be reached: {error}") from error

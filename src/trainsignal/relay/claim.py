@@ -34,7 +34,7 @@ class Claim:
     durable: int
 
 
-def claim_name(broker: Broker, wanted: str, entry: RunEntry) -> Claim:
+def claim_name(broker: Broker, wanted: str, entry: RunEntry, before: str | None = None) -> Claim:
     """List the run under the wanted name, or "name (2)" and so on where another run has it.
 
     A run that was listed before, as one that is resumed, keeps its name and goes on with its streams.
@@ -43,12 +43,13 @@ def claim_name(broker: Broker, wanted: str, entry: RunEntry) -> Claim:
         broker: where.
         wanted: the name to try first.
         entry: what the list says of the run.
+        before: the name that this process had a while ago, which it keeps unless another run has it by now.
 
     Raises:
         RelayError: the broker cannot be reached, or no name is free.
     """
-    for number in range(1, MOST_NAMES + 1):
-        name = free_name(wanted, number)
+    names = (free_name(wanted, number) for number in range(1, MOST_NAMES + 1))
+    for name in names if before is None else (before, *names):
         last = _last(broker, events(name), lambda message: message.durable is not None)
         if last is not None and last.run_id != entry.run_id:
             continue  # also where the list has lost the other run

@@ -15,6 +15,7 @@ from trainsignal.relay.streams import MOST_REQUESTS, answers, commands
 
 ACCEPTED: Final = "accepted: the run stops at its next minibatch or epoch"
 REFUSED: Final = "the run was started without allow_remote_stop=True"
+FOR_ANOTHER: Final = "it was meant for another run of this name"
 
 _logger = logging.getLogger(__name__)
 
@@ -23,6 +24,9 @@ class CommandDesk:
     """Reads the commands of a run that were written since this process began; used by the relay's thread.
 
     Args:
+        run_id: of the run.
+        process: of the run; see `RunEntry`.
+        on_stop: called when there is something in `stops`.
         allow_stop: whether the run may be stopped from afar.
         clock: seconds, monotonic.
 
@@ -30,8 +34,18 @@ class CommandDesk:
         stops: what the thread that trains has to take from the left, and do.
     """
 
-    def __init__(self, *, allow_stop: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        process: str,
+        on_stop: Callable[[], object] = lambda: None,
+        *,
+        allow_stop: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.stops: deque[StopCommand] = deque()
+        self._own = (run_id, process)
+        self._on_stop = on_stop
         self._allows_stop = allow_stop
         self._clock = clock
         self._began_s = clock()
@@ -58,9 +72,12 @@ class CommandDesk:
             broker.append([Addition(answers(run_name), self._answer(command).encode(), MOST_REQUESTS)])
 
     def _answer(self, command: StopCommand) -> Answer:
+        if (command.run_id, command.process) != self._own:
+            return Answer(command.id, accepted=False, text=FOR_ANOTHER)
         if not self._allows_stop:
             return Answer(command.id, accepted=False, text=REFUSED)
         self.stops.append(command)
+        self._on_stop()
         return Answer(command.id, accepted=True, text=ACCEPTED)
 
     def _tell(self, error: MessageError) -> None:

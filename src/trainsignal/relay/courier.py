@@ -63,7 +63,15 @@ class Courier:
             pause_s = self._delivery.step()
             self._outbox.news.wait(pause_s)
             self._outbox.news.clear()
-        while self._delivery.step() and not self._outbox.is_empty and time.monotonic() < self._deadline:
-            self._delivery.try_now()
+        self._delivery.try_now()
+        self._delivery.step()
+        while self._goes_on():
             time.sleep(_LAST_PAUSE_S)
+            self._delivery.try_now()
+            self._delivery.step()
         self._delivery.end(self._reason)
+
+    def _goes_on(self) -> bool:
+        """Return whether to try again at the end of a run; who is not let in is not let in soon after."""
+        is_in_time = time.monotonic() < self._deadline
+        return is_in_time and not self._outbox.is_empty and not self._delivery.is_denied

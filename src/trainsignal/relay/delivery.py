@@ -16,9 +16,11 @@ from trainsignal.relay.broker import AccessDeniedError, Addition, Broker
 from trainsignal.relay.claim import Claim, claim_name
 from trainsignal.relay.commands import CommandDesk
 from trainsignal.relay.messages import Message, MessageError, encode
+from trainsignal.relay.notices import Notices
 from trainsignal.relay.outbox import Outbox
 from trainsignal.relay.requests import RunEntry
 from trainsignal.relay.streams import MOST_MINIBATCH_BLOCKS, RUNS, events, minibatches
+from trainsignal.relay.stub import stub_of
 
 AT_ONCE: Final = 64
 """Messages that are sent with one round trip."""
@@ -50,6 +52,9 @@ class Delivery:
         trimmed_to: durable messages that the broker keeps, about.
         clock: seconds, monotonic.
         wall_clock: seconds since 1970-01-01 UTC.
+
+    Attributes:
+        is_denied: whether the broker did not let us in at the last attempt.
     """
 
     def __init__(
@@ -64,20 +69,21 @@ class Delivery:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self.is_denied = False
         self._broker = broker
         self._outbox = outbox
         self._desk = desk
-        self._name = run_name
+        self._wanted_name = self._name = run_name
         self._entry = entry
         self._trimmed_to = trimmed_to
         self._clock = clock
         self._wall_clock = wall_clock
         self._before: Claim | None = None  # what an earlier process of the run left; None: not known yet
         self._is_connected = False
-        self._failures = 0  # since the last connection
+        self._failures = 0  # since all was well
         self._try_at = self._seen_at = self._served_at = -1e9  # by the clock: when next, when last
-        self._told_of_drops = (0, 0)
-        self._has_told_of_large = False
+        self._notices = Notices(outbox)
+        self._has_told_of_connection = False
 
     def step(self) -> float:
         """Do what is due; return in how many seconds to be called again, or sooner where there is news."""
@@ -90,7 +96,17 @@ class Delivery:
             self._send_all()
             self._show_signs(now)
         except RelayError as error:
-            return self._failed(error)
+            if not self._failures:
+                self._notices.failure(error)
+            return self._failed(is_denied=isinstance(error, AccessDeniedError))
+        except Exception:  # noqa: BLE001  # a mistake in one message must not end the thread: it is told
+            self._notices.mistake()
+            return self._failed(is_denied=False)
+        if not self._has_told_of_connection:  # only now: it may take what is read and not what is written
+            self._notices.connection(self._name, self._broker.url)
+            self._has_told_of_connection = True
+        self._failures = 0
+        self.is_denied = False
         return min(self._seen_at + SIGN_OF_LIFE_S, self._served_at + LOOK_FOR_COMMANDS_S) - now
 
     def try_now(self) -> None:
@@ -113,7 +129,8 @@ class Delivery:
 
     def _connect(self) -> None:
         """Find the run's place on the broker, and what it has of the run by now."""
-        claim = claim_name(self._broker, self._name, self._entry_now())
+        before = None if self._before is None else self._name
+        claim = claim_name(self._broker, self._wanted_name, self._entry_now(), before)
         if claim.name != self._name:
             _logger.warning(
                 "another run at %s has the name %r: this one is %r",
@@ -125,14 +142,13 @@ class Delivery:
         else:
             self._outbox.go_on_after(max(0, claim.durable - self._before.durable))
         self._is_connected = True
-        self._tell_of_connection()
-        self._failures = 0
+        self._has_told_of_connection = False
 
     def _send_all(self) -> None:
         while messages := self._outbox.take(AT_ONCE):
             try:
                 self._broker.append(self._additions(messages))
-            except RelayError:
+            except BaseException:
                 self._outbox.give_back(messages)
                 raise
             self._outbox.delivered(messages)
@@ -147,13 +163,22 @@ class Delivery:
             numbered = replace(message, number=self._before.number + message.number, durable=durable)
             stream = events(self._name) if is_durable else minibatches(self._name)
             kept = self._trimmed_to if is_durable else MOST_MINIBATCH_BLOCKS
-            try:
-                additions.append(Addition(stream, encode(numbered), kept))
-            except MessageError as error:
-                if is_durable:  # they are made to fit
-                    raise
-                self._tell_of_large(message, error)
+            text = self._text_of(numbered)
+            if text is not None:
+                additions.append(Addition(stream, text, kept))
         return additions
+
+    def _text_of(self, message: Message) -> str | None:
+        """Return a message as text, what is left of a durable one that cannot be; None: nothing is."""
+        try:
+            return encode(message)
+        except MessageError as error:
+            if message.durable is None:
+                self._notices.large(message.signal, error)
+                return None
+            stub = stub_of(message)
+            self._notices.what_is_lost(message.signal, error, is_told_in_part=stub is not None)
+            return None if stub is None else encode(stub)
 
     def _show_signs(self, now: float) -> None:
         """Say that the run lives, and look for commands, each when it is due."""
@@ -167,40 +192,14 @@ class Delivery:
     def _entry_now(self) -> RunEntry:
         return replace(self._entry, seen_at=self._wall_clock())
 
-    def _failed(self, error: RelayError) -> float:
-        """Note that the broker is out of reach, tell so once, and return how long to wait."""
+    def _failed(self, *, is_denied: bool) -> float:
+        """Note that it did not work out, and return how long to wait."""
         self._is_connected = False
-        is_denied = isinstance(error, AccessDeniedError)
+        self.is_denied = is_denied
+        self._notices.giving_up(self._trimmed_to)
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
         if is_denied:
             pause_s = DENIED_PAUSE_S
-        if not self._failures:
-            _logger.log(
-                logging.ERROR if is_denied else logging.WARNING,
-                "%s. Training goes on; the relay tries again.", str(error).rstrip("."),
-            )  # fmt: skip
         self._failures += 1
         self._try_at = self._clock() + pause_s
         return pause_s
-
-    def _tell_of_connection(self) -> None:
-        dropped = (self._outbox.dropped_minibatches, self._outbox.dropped_signals)
-        meanwhile = ""
-        if dropped != self._told_of_drops:
-            of_minibatches, of_signals = (
-                now - then for now, then in zip(dropped, self._told_of_drops, strict=True)
-            )
-            meanwhile = (
-                f"; {of_minibatches} minibatches and {of_signals} other signals were dropped meanwhile"
-            )
-            self._told_of_drops = dropped
-        _logger.info(
-            "the run is relayed as %r by the broker at %s%s", self._name, self._broker.url, meanwhile
-        )
-
-    def _tell_of_large(self, message: Message, error: MessageError) -> None:
-        if not self._has_told_of_large:
-            self._has_told_of_large = True
-            _logger.warning(
-                "the relay leaves out what is too large, such as this %s: %s", message.signal, error
-            )

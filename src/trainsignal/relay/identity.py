@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import time
+import uuid
 from pathlib import Path
 
 from trainsignal.record import package_version, script_name
@@ -26,6 +27,7 @@ def entry_of(run_id: str, *, allow_remote_stop: bool) -> RunEntry:
         allow_remote_stop=allow_remote_stop,
         state=RUNNING,
         seen_at=now,
+        process=uuid.uuid4().hex,
     )
 
 

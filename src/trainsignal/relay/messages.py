@@ -7,6 +7,8 @@ never unpickled.
 from __future__ import annotations
 
 import json
+import reprlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias, cast
@@ -43,6 +45,7 @@ class Message:
         signal: `MINIBATCHES`, or the name of the signal that was published.
         content: the other fields, plain JSON values; when it is written, also NumPy arrays of real numbers.
         durable: count among the messages that are never dropped, from 1, without gaps; None: it may be.
+        process: tells the process that says it from all others of the run, whose numbers may begin at 1 too.
     """
 
     run_id: str
@@ -50,7 +53,11 @@ class Message:
     signal: str
     content: Mapping[str, Any]
     durable: int | None = None
+    process: str = "-"
 
+
+LARGEST_NUMBER: Final = sys.float_info.max
+"""A larger integer can be made no float."""
 
 Kind: TypeAlias = tuple[str, Callable[[Any], bool]]
 """What a field holds, in words, and whether a value is that."""
@@ -66,12 +73,12 @@ BOOL: Final[Kind] = "true or false", lambda value: isinstance(value, bool)
 TEXT: Final[Kind] = "text", lambda value: isinstance(value, str)
 NAME: Final[Kind] = "a short text", lambda value: isinstance(value, str) and 0 < len(value) <= LONGEST_NAME
 COUNT: Final[Kind] = "0 or a positive integer", lambda value: type(value) is int and 0 <= value < 2**62
-NUMBER: Final[Kind] = "a number", lambda value: type(value) in (int, float)
+NUMBER: Final[Kind] = "a number", lambda value: type(value) in (int, float) and abs(value) <= LARGEST_NUMBER
 OBJECT: Final[Kind] = "an object", lambda value: isinstance(value, dict)
 LIST: Final[Kind] = "a list", lambda value: isinstance(value, list)
 
-_HEAD: Final[Mapping[str, Kind]] = {"run_id": NAME, "number": COUNT, "signal": NAME}
-_FIELDS: Final[Mapping[str, Mapping[str, Kind]]] = {
+_HEAD: Final[Mapping[str, Kind]] = {"run_id": NAME, "process": NAME, "number": COUNT, "signal": NAME}
+FIELDS: Final[Mapping[str, Mapping[str, Kind]]] = {
     "train_begin": {
         "epochs": optional(COUNT), "minibatches_per_epoch": optional(COUNT), "model": TEXT, "callbacks": LIST,
         "resumed": BOOL, "epochs_complete": COUNT, "minibatches_complete": COUNT, "series": LIST,
@@ -84,10 +91,15 @@ _FIELDS: Final[Mapping[str, Mapping[str, Kind]]] = {
     "run_closed": {"reason": TEXT, "detail": optional(TEXT), "author": optional(TEXT), "rows": OBJECT},
     MINIBATCHES: {"epoch": COUNT, "first": COUNT, "last": COUNT, "rows": OBJECT, "thinned": COUNT},
 }  # fmt: skip
+"""The content of each signal: the name and the kind of its fields."""
+
 _CUSTOM: Final[Mapping[str, Kind]] = {"payload": OBJECT}
 
-DURABLE_SIGNALS: Final = frozenset(_FIELDS) - {MINIBATCHES}
+DURABLE_SIGNALS: Final = frozenset(FIELDS) - {MINIBATCHES}
 """Those that are never dropped."""
+
+
+_OF_NUMPY: Final[tuple[type, ...]] = (np.ndarray, np.generic)
 
 
 def encode(message: Message) -> str:
@@ -97,7 +109,8 @@ def encode(message: Message) -> str:
         MessageError: it is larger than `LARGEST_BYTES`, or holds what JSON cannot.
     """
     head: dict[str, object] = {
-        "run_id": message.run_id, "number": message.number, "signal": message.signal,
+        "run_id": message.run_id, "process": message.process, "number": message.number,
+        "signal": message.signal,
     }  # fmt: skip
     if message.durable is not None:
         head["durable"] = message.durable
@@ -113,14 +126,17 @@ def decode(text: str | bytes) -> Message:
     fields = load(text)
     check(fields, _HEAD)
     signal, durable = fields["signal"], fields.get("durable")
-    check(fields, _FIELDS.get(signal, _CUSTOM))
+    check(fields, FIELDS.get(signal, _CUSTOM))
     check(fields, {"durable": COUNT} if signal in DURABLE_SIGNALS else {})
-    if "rows" in fields:
-        fields["rows"] = {key: _decoded_span(key, span) for key, span in fields["rows"].items()}
-    if "payload" in fields:
-        fields["payload"] = _finite_or_not(fields["payload"])
+    try:
+        if "rows" in fields:
+            fields["rows"] = {key: _decoded_span(key, span) for key, span in fields["rows"].items()}
+        if "payload" in fields:
+            fields["payload"] = _finite_or_not(fields["payload"])
+    except RecursionError as error:
+        raise MessageError(f"{signal!r}: nested too deep") from error
     content = {name: value for name, value in fields.items() if name not in ("durable", *_HEAD)}
-    return Message(fields["run_id"], fields["number"], signal, content, durable)
+    return Message(fields["run_id"], fields["number"], signal, content, durable, fields["process"])
 
 
 def dump(fields: Mapping[str, Any]) -> str:
@@ -158,7 +174,7 @@ def load(text: str | bytes) -> dict[str, Any]:
     found = cast("dict[str, Any]", fields)
     schema = found.pop("schema", None)
     if type(schema) is not int or schema < 1:
-        raise MessageError(f"no message: schema={schema!r:.50}")
+        raise MessageError(f"no message: schema={reprlib.repr(schema)}")
     if schema > SCHEMA:
         raise MessageError(
             f"the message has schema {schema}, this trainsignal reads schema {SCHEMA}: the reader is older "
@@ -177,11 +193,11 @@ def check(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> None:
         if name not in fields:
             raise MessageError(f"no field {name!r}: expected {words}")
         if not is_fit(fields[name]):
-            raise MessageError(f"{name}={fields[name]!r:.100}: expected {words}")
+            raise MessageError(f"{name}={reprlib.repr(fields[name])}: expected {words}")
 
 
-def plain_numbers(array: npt.NDArray[Any]) -> list[Any]:
-    """Return an array of real numbers as nested lists: float32 as the shortest number that gives it again.
+def plain_numbers(array: npt.NDArray[Any]) -> Any:
+    """Return real numbers as nested lists, or one: float32 as the shortest number that gives it again.
 
     Numbers that are not finite become "nan", "inf" and "-inf".
     """
@@ -191,14 +207,15 @@ def plain_numbers(array: npt.NDArray[Any]) -> list[Any]:
         texts = array.astype(object)
         texts[~np.isfinite(array)] = array[~np.isfinite(array)].astype(np.str_)
         array = texts
-    numbers: list[Any] = array.tolist()
-    return numbers
+    return array.tolist()
 
 
-def _as_plain(value: object) -> list[Any]:
-    if isinstance(value, np.ndarray):
-        return plain_numbers(cast("npt.NDArray[Any]", value))
-    raise TypeError(f"{type(value).__name__} is no plain value")
+def _as_plain(value: object) -> Any:
+    """Return an array, or a number of NumPy's, as plain values."""
+    numbers: npt.NDArray[Any] = np.asarray(cast("Any", value))
+    if not isinstance(value, _OF_NUMPY) or numbers.dtype.kind not in "biuf":
+        raise TypeError(f"{cast('Any', value).__class__.__name__} is no plain value")
+    return plain_numbers(numbers)
 
 
 def _no_json(constant: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """`Outbox`: what a run has published and the relay has not delivered yet, in the order of publication.
 
-Durable messages stay here, up to a number, also after they were delivered: a broker may forget them. All else
-is bounded and gives way, oldest first. Knows no broker.
+The newest durable messages stay here, also after they were delivered: a broker may forget them. All else is
+bounded more closely. What is too much gives way, oldest first, and is counted. Knows no broker.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Outbox:
         run_id: of the run.
         most_droppable: so many droppable messages wait at most.
         most_durable: so many durable messages are kept, the newest.
+        process: of the run; see `Message`.
 
     Attributes:
         news: set when a message was put in.
@@ -31,10 +32,11 @@ class Outbox:
         dropped_signals: droppable messages of other signals that gave way.
     """
 
-    def __init__(self, run_id: str, most_droppable: int, most_durable: int) -> None:
+    def __init__(self, run_id: str, most_droppable: int, most_durable: int, *, process: str = "-") -> None:
         self.news = threading.Event()
         self.dropped_minibatches = self.dropped_signals = 0
         self._run_id = run_id
+        self._process = process
         self._most_droppable = most_droppable
         self._most_durable = most_durable
         self._lock = threading.Lock()  # held for moments, never while anybody waits for the broker
@@ -42,6 +44,9 @@ class Outbox:
         self._droppables: deque[Message] = deque()
         self._number = self._durable = 0
         self._delivered = 0  # the count of the last durable message that was
+        self._arrived = 0  # the same, whatever the broker forgot since
+        self._on_its_way = 0  # the same, of the last one that was taken; 0: none is
+        self._given_up = 0  # durable messages that gave way before one that was delivered
         self._thinned = 0  # minibatches of blocks that gave way since the last one that was taken
         self._series: list[Any] = []  # what they announced
 
@@ -49,13 +54,14 @@ class Outbox:
         """Add a message; what it holds must not change afterwards."""
         with self._lock:
             self._number += 1
+            message = Message(self._run_id, self._number, signal, content, process=self._process)
             if is_durable:
                 self._durable += 1
-                self._durables.append(Message(self._run_id, self._number, signal, content, self._durable))
+                self._durables.append(replace(message, durable=self._durable))
                 if len(self._durables) > self._most_durable:
                     self._durables.popleft()
             else:
-                self._droppables.append(Message(self._run_id, self._number, signal, content))
+                self._droppables.append(message)
                 self._make_room()
         self.news.set()
 
@@ -69,6 +75,8 @@ class Outbox:
                 if message.durable is None:
                     self._droppables.popleft()
                     taken[index] = self._with_what_was_dropped(message)
+                else:
+                    self._on_its_way = message.durable
         return taken
 
     def give_back(self, messages: Sequence[Message]) -> None:
@@ -77,11 +85,16 @@ class Outbox:
             droppables = [message for message in messages if message.durable is None]
             self._droppables.extendleft(reversed(droppables))
             self._make_room()
+            self._on_its_way = 0
 
     def delivered(self, messages: Sequence[Message]) -> None:
         """Note that messages have arrived."""
         with self._lock:
-            self._delivered = max([self._delivered, *(message.durable or 0 for message in messages)])
+            counts = [message.durable for message in messages if message.durable is not None]
+            if counts:
+                self._given_up += max(0, counts[0] - 1 - self._arrived)
+                self._delivered = max(self._delivered, counts[-1])
+                self._arrived = max(self._arrived, counts[-1])
 
     def go_on_after(self, durable: int) -> None:
         """Deliver again every durable message after the one of this count that is still kept."""
@@ -93,6 +106,14 @@ class Outbox:
         """How many durable messages have not arrived."""
         with self._lock:
             return self._durable - self._delivered
+
+    @property
+    def given_up(self) -> int:
+        """How many durable messages gave way before they had arrived: more waited than are kept."""
+        with self._lock:
+            first = self._durables[0].durable if self._durables else None
+            waiting = 0 if first is None else first - 1 - max(self._arrived, self._on_its_way)
+            return self._given_up + max(0, waiting)
 
     @property
     def is_empty(self) -> bool:

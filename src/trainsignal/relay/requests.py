@@ -21,11 +21,15 @@ class StopCommand:
         id: tells it from all others; the answer has it too.
         reason: in words.
         author: who wishes it.
+        run_id: of the run that is meant; later another one may have its name.
+        process: of that run, that is meant; see `RunEntry`.
     """
 
     id: str
     reason: str
     author: str
+    run_id: str
+    process: str
 
     def encode(self) -> str:
         """Return it as JSON text."""
@@ -39,10 +43,11 @@ class StopCommand:
             MessageError: it holds no such command.
         """
         fields = load(text)
-        check(fields, {"command": NAME, "id": NAME, "reason": TEXT, "author": NAME})
+        kinds = {"id": NAME, "reason": TEXT, "author": NAME, "run_id": NAME, "process": NAME}
+        check(fields, {"command": NAME, **kinds})
         if fields["command"] != _STOP:
             raise MessageError(f"command={fields['command']!r}: expected {_STOP!r}")
-        return cls(fields["id"], fields["reason"], fields["author"])
+        return cls(**{name: fields[name] for name in kinds})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class RunEntry:
         allow_remote_stop: whether it obeys a `StopCommand`.
         state: `RUNNING`, or the exit reason.
         seen_at: when it last gave a sign of life, in seconds since 1970-01-01 UTC; about every 2 s.
+        process: tells this process from the others of the run, where that is resumed.
     """
 
     run_id: str
@@ -98,6 +104,7 @@ class RunEntry:
     allow_remote_stop: bool
     state: str
     seen_at: float
+    process: str = "-"
 
     def encode(self) -> str:
         """Return it as JSON text."""
@@ -113,7 +120,7 @@ class RunEntry:
         fields = load(text)
         kinds = {
             "run_id": NAME, "host": TEXT, "script": optional(TEXT), "version": TEXT, "started_at": NUMBER,
-            "allow_remote_stop": BOOL, "state": NAME, "seen_at": NUMBER,
+            "allow_remote_stop": BOOL, "state": NAME, "seen_at": NUMBER, "process": NAME,
         }  # fmt: skip
         check(fields, kinds)
         return cls(**{name: fields[name] for name in kinds})

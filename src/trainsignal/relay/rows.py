@@ -114,7 +114,7 @@ class EpochRows(SeriesRows):
         if not len(changed) or not most:
             return None
         first = int(changed[0])
-        span = values[first : min(int(changed[-1]) + 1, first + most)]
+        span = values[first : min(int(changed[-1]) + 1, first + most)].copy()  # else it keeps all in memory
         told[first : first + len(span)] = span
         return {"first": first, "values": span}
 

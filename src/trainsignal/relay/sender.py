@@ -1,7 +1,6 @@
 """`RelaySender`: listens to the bus of a run and puts what it hears into the outbox of its relay.
 
-Everything here runs in the thread that trains. It waits for nothing, and an error of the relay is none of
-the run's.
+All of it runs in the thread that trains. A broker is waited for at the end alone, and its errors are none.
 """
 
 from __future__ import annotations
@@ -91,14 +90,20 @@ class RelaySender:
 
     def _train_begin(self, epochs: int | None) -> None:
         run, settings = self._run, self._settings
-        self._outbox = Outbox(run.run_id, settings.queue_size, settings.trimmed_to)
-        self._desk = CommandDesk(allow_stop=settings.allow_remote_stop)
+        entry = entry_of(run.run_id, allow_remote_stop=settings.allow_remote_stop)
+        self._outbox = Outbox(run.run_id, settings.queue_size, settings.trimmed_to, process=entry.process)
+        self._desk = CommandDesk(
+            run.run_id,
+            entry.process,
+            lambda: run.minibatch_end.call_soon(self._obey),
+            allow_stop=settings.allow_remote_stop,
+        )
         delivery = Delivery(
             Broker(settings.url),
             self._outbox,
             self._desk,
             settings.run_name or default_name(run.run_id),
-            entry_of(run.run_id, allow_remote_stop=settings.allow_remote_stop),
+            entry,
             settings.trimmed_to,
         )
         self._courier = Courier(delivery, self._outbox)
@@ -151,7 +156,6 @@ class RelaySender:
             self._look()
             self._is_first_block = False
         self._tell_minibatches(minibatch + 1)
-        self._obey()
 
     def _epoch_end(self, epoch: int) -> None:
         run = self._run
@@ -176,12 +180,15 @@ class RelaySender:
         self._put("train_end", {})
 
     def _run_closed(self, reason: ExitReason) -> None:
-        self._look()
-        self._tell_minibatches(self._run.epoch_minibatches)
-        detail, author = (None if words is None else short(words) for words in why(self._run))
-        rows = self._closing_rows()
-        self._put("run_closed", {"reason": reason, "detail": detail, "author": author, "rows": rows})
-        self.close(reason)
+        rows: dict[str, Span] = {}
+        try:
+            self._look()
+            self._tell_minibatches(self._run.epoch_minibatches)
+            rows = self._closing_rows()
+        finally:
+            detail, author = (None if words is None else short(words) for words in why(self._run))
+            self._put("run_closed", {"reason": reason, "detail": detail, "author": author, "rows": rows})
+            self.close(reason)
 
     def _teller_of(self, name: str) -> Callable[..., None]:
         """Return a handler that tells of a signal of the user's own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import cast
 
 from trainsignal.errors import ConfigurationError
 from trainsignal.frequency import is_int
@@ -53,7 +54,11 @@ class Relay:
         """Check what was given."""
         Broker(self.url).close()  # connects nothing
         if self.run_name is not None:
+            if not isinstance(cast("object", self.run_name), str):
+                raise ConfigurationError(f"run_name={self.run_name!r}: expected a name, or None")
             check_run_name(self.run_name)
+        if not isinstance(cast("object", self.allow_remote_stop), bool):
+            raise ConfigurationError(f"allow_remote_stop={self.allow_remote_stop!r}: expected True or False")
         for name, given in (("signals", self.signals), ("series", self.series or ())):
             if isinstance(given, str):
                 raise ConfigurationError(f"{name}={given!r}: expected a tuple of names, such as ({given!r},)")
@@ -67,7 +72,8 @@ class Relay:
         for name, number in (("queue_size", self.queue_size), ("trimmed_to", self.trimmed_to)):
             if not is_int(number) or number < 1:
                 raise ConfigurationError(f"{name}={number!r}: expected an int of at least 1")
-        if not 0 <= self.closing_s <= 3600:
+        is_number = isinstance(cast("object", self.closing_s), (int, float))
+        if not (is_number and 0 <= self.closing_s <= 3600):
             raise ConfigurationError(f"closing_s={self.closing_s!r}: expected seconds, from 0 to an hour")
 
     def __repr__(self) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeGuard, cast
 
 import numpy as np
@@ -16,14 +16,13 @@ import numpy.typing as npt
 
 from trainsignal import keys
 from trainsignal.relay.messages import MessageError
+from trainsignal.remote.attributes import LONGEST_KEY, is_list, is_storable
 
 MOST_ROWS: Final = 10**8
 """A row further on is taken for an error: nobody could read a series so long."""
 
-_LONGEST_KEY: Final = 500
 _LARGEST_ROW: Final = 10**5
 _MOST_AXES: Final = 8
-_LONGEST_ATTRIBUTE: Final = 4096
 _DTYPE = re.compile(r"[<>=|]?[fiu][1248]")
 _AXES = frozenset({keys.PER_MINIBATCH, keys.PER_EPOCH_FREQ, keys.PER_EPOCH})
 _OWN = frozenset({*keys.EPOCH_MARKERS, keys.CHECKPOINTS, keys.CALLBACK_TIMES})
@@ -68,9 +67,14 @@ class Rows:
 
 
 class Catalogue:
-    """The series of one run, as far as it has told of them, by key."""
+    """The series of one run, as far as it has told of them, by key.
 
-    def __init__(self) -> None:
+    Args:
+        tell: is told of rows that cannot be, and are passed over.
+    """
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self._tell = tell
         self._series: dict[str, Series] = {}
 
     @property
@@ -92,25 +96,33 @@ class Catalogue:
     def rows(self, told: Mapping[str, Any], infer: Callable[[str, int], Series]) -> list[Rows]:
         """Return the rows of a message, those of series that the archive of a replica writes itself left out.
 
+        Rows of a series in which a key, an index or a value cannot be are passed over, and told of.
+
         Args:
             told: {key: {"first": index, "values": list}}, as `relay.messages.decode` gives them.
-            infer: makes a series that nobody has announced, of its key and the index of its last row.
-
-        Raises:
-            MessageError: a key, an index or a value cannot be.
+            infer: makes a series that nobody has announced, of its key and the index of its last row; the
+                shape of a row is that of these.
         """
         found: list[Rows] = []
         for key, span in told.items():
-            first, values = span["first"], span["values"]
-            if first + len(values) > MOST_ROWS:
-                raise MessageError(f"rows of {key!r:.100} from {first} on: no such rows can be")
-            if key in _OWN or not values:
+            if key in _OWN or not span["values"]:
                 continue
-            if key not in self._series:
-                self._add(infer(_checked_key(key), first + len(values) - 1))
-            series = self._series[key]
-            found.append(Rows(series, first, _array(series, values)))
+            try:
+                found.append(self._rows(key, span["first"], span["values"], infer))
+            except MessageError as error:
+                self._tell(f"what it says of one series is passed over: {error}")
         return found
+
+    def _rows(self, key: str, first: int, values: list[Any], infer: Callable[[str, int], Series]) -> Rows:
+        end = first + len(values)
+        if end > MOST_ROWS:
+            raise MessageError(f"rows of {key!r:.100} from {first} on: no such rows can be")
+        series = self._series.get(key)
+        if series is None:
+            series = infer(_checked_key(key), end - 1)
+            series = replace(series, columns=_checked_columns(key, _numbers(series, values).shape[1:]))
+            self._add(series)
+        return Rows(series, first, _array(series, values))
 
     def _add(self, series: Series) -> None:
         if series.key in self._series or series.key in _OWN:
@@ -148,11 +160,22 @@ def _series_of(told: object) -> Series:
         kind = np.dtype(dtype)
     except TypeError as error:  # "f1"
         raise MessageError(f"series {key!r}: dtype={dtype!r} is no type of numbers") from error
-    if not _is_list(tail) or not all(is_count(length, least=1) for length in tail):
+    if not is_list(tail):
+        raise MessageError(f"series {key!r}: shape_tail={tail!r:.50}: expected a list of lengths")
+    return Series(key, _checked_columns(key, tail), kind, _attributes(key, content.get("attributes")))
+
+
+def _checked_columns(key: str, tail: Sequence[Any]) -> tuple[int, ...]:
+    """Return the shape of a row.
+
+    Raises:
+        MessageError: it is none, or too large.
+    """
+    if not all(is_count(length, least=1) for length in tail):
         raise MessageError(f"series {key!r}: shape_tail={tail!r:.50}: expected a list of lengths")
     if len(tail) > _MOST_AXES or math.prod(tail) > _LARGEST_ROW:
-        raise MessageError(f"series {key!r}: rows of shape {tail!r} are too large")
-    return Series(key, tuple(tail), kind, _attributes(key, content.get("attributes")))
+        raise MessageError(f"series {key!r}: rows of shape {tail!r:.100} are too large")
+    return tuple(tail)
 
 
 def _checked_key(key: object) -> str:
@@ -161,7 +184,7 @@ def _checked_key(key: object) -> str:
     Raises:
         MessageError: it leads elsewhere, or among what the archive says of the run itself.
     """
-    if not isinstance(key, str) or not key.isprintable() or len(key) > _LONGEST_KEY:
+    if not isinstance(key, str) or not key.isprintable() or len(key) > LONGEST_KEY:
         raise MessageError(f"{key!r:.100} is no key of a series")
     steps = key.split("/")
     if any(step in ("", ".", "..") for step in steps) or (steps[0] in _OWN_GROUPS and key not in _OWN):
@@ -175,31 +198,15 @@ def _attributes(key: str, told: object) -> dict[str, Any]:
     Raises:
         MessageError: its axis is none.
     """
-    given = {name: value for name, value in _items(told, "attributes") if _is_storable(name, value)}
+    given = {name: value for name, value in _items(told, "attributes") if is_storable(name, value)}
     axis, frequency, epochs = (given.get(one) for one in (keys.TIME_MARKERS, keys.EPOCH_FREQ, keys.EPOCHS))
     if axis is not None and axis not in _AXES:
         raise MessageError(f"series {key!r}: {axis!r:.50} is no axis of time")
     if frequency is not None and not is_count(frequency, least=1):
         raise MessageError(f"series {key!r}: epoch_freq={frequency!r:.50}: expected an int of 1 or more")
-    if epochs is not None and not (_is_list(epochs) and all(is_count(one) for one in epochs)):
+    if epochs is not None and not (is_list(epochs) and all(is_count(one) for one in epochs)):
         raise MessageError(f"series {key!r}: epochs={epochs!r:.50}: expected a list of indices")
     return given
-
-
-def _is_storable(name: str, value: object) -> bool:
-    """Return whether HDF5 takes an attribute: a plain value, or a short list of one kind of them."""
-    values: list[Any] = value if _is_list(value) else [value]
-    is_of_one_kind = all(type(one) is type(values[0]) for one in values)
-    return (
-        bool(name) and name.isprintable() and len(name) <= _LONGEST_KEY
-        and len(values) <= _LONGEST_ATTRIBUTE and is_of_one_kind and all(map(_is_plain, values))
-    )  # fmt: skip
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, str):
-        return value.isprintable() and len(value) <= _LONGEST_KEY
-    return isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 2**63)
 
 
 def _items(told: object, what: str) -> Iterable[tuple[str, Any]]:
@@ -208,17 +215,26 @@ def _items(told: object, what: str) -> Iterable[tuple[str, Any]]:
     return cast("dict[str, Any]", told).items()
 
 
+def _numbers(series: Series, values: list[Any]) -> npt.NDArray[Any]:
+    """Return rows as an array of the series' type, of whatever shape.
+
+    Raises:
+        MessageError: they are no numbers, or of several shapes.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(values, series.dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MessageError(f"rows of {series.key!r}: {error}") from error
+
+
 def _array(series: Series, values: list[Any]) -> npt.NDArray[Any]:
     """Return rows as an array of the series' type.
 
     Raises:
         MessageError: they are no numbers, or have another shape.
     """
-    try:
-        with np.errstate(over="ignore"):
-            array = np.array(values, series.dtype)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise MessageError(f"rows of {series.key!r}: {error}") from error
+    array = _numbers(series, values)
     if array.shape != (len(values), *series.columns):
         raise MessageError(f"rows of {series.key!r} have the shape {array.shape[1:]}, not {series.columns}")
     return array
@@ -227,7 +243,3 @@ def _array(series: Series, values: list[Any]) -> npt.NDArray[Any]:
 def is_count(value: object, *, least: int = 0, most: int = MOST_ROWS) -> TypeGuard[int]:
     """Return whether `value` is an int, and no bool, within these bounds."""
     return type(value) is int and least <= value <= most
-
-
-def _is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)

@@ -6,17 +6,45 @@ What they need is imported when they run.
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
-_URL = "redis://[user:password@]host[:port], rediss:// for TLS, or unix:///path/of/the/socket"
+from trainsignal.errors import ConfigurationError
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_SIGNAL: Final = "epoch_end"
+_URL = (
+    "redis://[user:password@]host[:port], rediss:// for TLS, or unix:///path/of/the/socket; ${NAME} stands "
+    "for an environment variable"
+)
 
 
 def is_broker(path: str) -> bool:
     """Return whether what `view` is given is the address of a broker, not a path."""
     return "://" in path
+
+
+def address_of(text: str) -> str:
+    """Return an address with environment variables, as in redis://:${PASSWORD}@host, filled in.
+
+    So that a password need not stand in the command line, which others on the machine may read. A variable
+    may also be the whole address.
+
+    Raises:
+        ConfigurationError: one is not set.
+    """
+    missing = [name for name in _VARIABLE.findall(text) if name not in os.environ]
+    if missing:
+        raise ConfigurationError(f"the environment variable {missing[0]} in the address is not set")
+    whole = _VARIABLE.fullmatch(text)
+    if whole is not None:
+        return os.environ[whole[1]]
+    return _VARIABLE.sub(lambda found: quote(os.environ[found[1]], safe=""), text)
 
 
 def add_listen(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +57,8 @@ def add_listen(parser: argparse.ArgumentParser) -> None:
         "given several times (default: print a line at each event)",
     )  # fmt: skip
     parser.add_argument(
-        "--signal", default="epoch_end", metavar="SIGNAL",
-        help="at which functions are called (default: %(default)s)",
+        "--signal", metavar="SIGNAL",
+        help=f"at which functions are called (default: {_SIGNAL})",
     )  # fmt: skip
     parser.add_argument(
         "--name", metavar="NAME", help="go on where the last listener of this name was when it ended"
@@ -64,12 +92,16 @@ def run_listen(options: argparse.Namespace, tell: Callable[[str], object]) -> No
         tell(literal(line, sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()  # a pipe would keep it back
 
+    if options.signal is not None and not options.handlers:
+        raise ConfigurationError(
+            f"--signal {options.signal} without a function to call at it: add --handler MODULE:NAME"
+        )
     with folder_importable(Path.cwd()):
         found: list[Any] = [load(name) for name in options.handlers]
         classes = [one for one in found if is_callback_class(one)]
-        handlers = [(options.signal, one) for one in found if one not in classes]
+        handlers = [(options.signal or _SIGNAL, one) for one in found if one not in classes]
         listen(
-            options.url,
+            address_of(options.url),
             run=options.run_name,
             handlers=handlers if found else line_handlers(tell_now),
             callbacks=lambda model: [kind() for kind in classes],
@@ -89,7 +121,8 @@ def run_stop(options: argparse.Namespace, tell: Callable[[str], object]) -> None
     """
     from trainsignal.remote.stop import request_remote_stop
 
-    tell(f"{options.run_name}: {request_remote_stop(options.url, options.run_name, options.reason)}")
+    url = address_of(options.url)
+    tell(f"{options.run_name}: {request_remote_stop(url, options.run_name, options.reason)}")
 
 
 def run_view(options: argparse.Namespace, tell: Callable[[str], None]) -> None:
@@ -106,7 +139,7 @@ def run_view(options: argparse.Namespace, tell: Callable[[str], None]) -> None:
     from trainsignal.report.pages.live import PORT
 
     view_remote(
-        options.path,
+        address_of(options.path),
         host=options.host,
         port=PORT if options.port is None else options.port,
         axis=options.axis,

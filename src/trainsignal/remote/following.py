@@ -6,13 +6,15 @@ of a run whose begin is gone nothing before the next epoch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trainsignal.relay.messages import Message, MessageError
 from trainsignal.relay.requests import RUNNING, RunEntry
 from trainsignal.remote.announced import Catalogue
 from trainsignal.remote.contents import Content, EpochBegin, RunClosed, TrainBegin, content_of, storable
 from trainsignal.remote.model import RemoteModel
 from trainsignal.remote.past import Past
-from trainsignal.remote.placing import rows_before
+from trainsignal.remote.placing import rows_of
 from trainsignal.remote.replica import Replica, Wiring
 from trainsignal.remote.troubles import Troubles
 
@@ -21,38 +23,51 @@ class FollowedRun:
     """One run, identified by its `run_id`, through all processes that take part in it.
 
     Attributes:
-        name: of the run.
         entry: how it is listed.
-        durable: count of the last durable message that was worked off.
         is_over: whether the run has said that it ended; a resumed one begins again.
     """
 
-    def __init__(self, name: str, entry: RunEntry, seen: int, wiring: Wiring, troubles: Troubles) -> None:
+    def __init__(
+        self, name: str, entry: RunEntry, seen: Mapping[str, int], wiring: Wiring, troubles: Troubles
+    ) -> None:
         """Begin to follow.
 
         Args:
             name: of the run.
             entry: how it is listed.
-            seen: the last durable message that is not to be published again; 0: none.
+            seen: id of a process -> its last durable message that is not to be published again.
             wiring: who listens.
             troubles: where to tell what is wrong.
         """
-        self.name = name
         self.entry = entry
-        self.durable = 0
         self.is_over = False
+        self._process, self._durable = "", 0  # of the last durable message of that process
         self._seen = seen
         self._wiring = wiring
         self._troubles = troubles
-        self._catalogue = Catalogue()
+        self._catalogue = Catalogue(self._tell_of_rows)
         self._past = Past()
         self._replica: Replica | None = None
+        self._name = name
         self._model = self._new_model(None)
+
+    @property
+    def name(self) -> str:
+        """Name of the run, which is another one where it lost the first to another run."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = self._model.run_name = name
 
     @property
     def is_running(self) -> bool:
         """Whether the run lists itself as running."""
         return self.entry.state == RUNNING
+
+    def is_of(self, model: RemoteModel) -> bool:
+        """Return whether a model stands for this run."""
+        return model is self._model
 
     def deliver(self, message: Message) -> None:
         """Work off the next message.
@@ -60,8 +75,11 @@ class FollowedRun:
         Raises:
             Exception: what a handler or a callback raised.
         """
-        is_new = (self.durable if message.durable is None else message.durable - 1) >= self._seen
-        self.durable = message.durable or self.durable
+        if message.process != self._process:
+            self._process, self._durable = message.process, 0
+        before = self._durable if message.durable is None else message.durable - 1
+        is_new = before >= self._seen.get(message.process, 0)
+        self._durable = message.durable or self._durable
         try:
             content = content_of(message, self._catalogue)
         except MessageError as error:
@@ -92,16 +110,19 @@ class FollowedRun:
         """Publish that the run was interrupted, if it is open here."""
         if self._replica is not None and self._replica.is_open:
             self._replica.cut_short(words)
+            self._let_go()
 
     def _begin(self, begin: TrainBegin, number: int) -> None:
         """Begin a replica; the one of an earlier process is closed, and hands its rows on."""
-        before, past = self._replica, self._past
         self.cut_short("its process ended without a word, and the run was begun again")
-        if before is not None:
-            data, series = before.callbacks.callback_data, self._catalogue.series
-            past.rows = rows_before(data, series, begin.epochs_complete, begin.minibatches_complete)
-        past.begin_anew(begin)
-        self._start(past, number, is_heard=True)
+        self._past.begin_anew(begin)
+        self._start(self._past, number, is_heard=True)
+
+    def _let_go(self) -> None:
+        """Free a replica that is closed; its rows are kept, for the run may be resumed."""
+        assert self._replica is not None
+        self._past.rows = rows_of(self._replica.callbacks.callback_data, self._catalogue.series)
+        self._replica = None
 
     def _has_replica_for(self, content: Content) -> bool:
         """Return whether there is a replica that can publish a message, made if this is the time for it."""
@@ -143,13 +164,17 @@ class FollowedRun:
             self._troubles.note(self.name, "misplaced", f"a message is passed over: {error}")
         if isinstance(content, RunClosed):
             self._past.is_closed = True
+            self._let_go()
             if content.reason == "completed":  # others may be resumed, and then go on with their rows
-                self._replica = None
+                self._past.rows = []
+
+    def _tell_of_rows(self, words: str) -> None:
+        self._troubles.note(self.name, "bad", words)
 
     def _new_model(self, begin: TrainBegin | None) -> RemoteModel:
         entry = self.entry
         return RemoteModel(
-            run_name=self.name,
+            run_name=self._name,
             run_id=entry.run_id,
             host=storable(entry.host),
             script=None if entry.script is None else storable(entry.script),

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from trainsignal.bus import Bus, TrainSignal
-from trainsignal.errors import ConfigurationError, UnknownSignalError, did_you_mean
+from trainsignal.errors import ConfigurationError, HandlerError, UnknownSignalError, did_you_mean
 from trainsignal.relay.messages import MessageError
-from trainsignal.signals import CATALOGUE
-from trainsignal.subscription import Subscription
+from trainsignal.signals import CATALOGUE, SignalSpec
+from trainsignal.subscription import Subscription, wanted_payload
 
 Handler: TypeAlias = Callable[..., object]
 
@@ -63,12 +63,16 @@ class Handlers:
         """Return a signal of the run's own, declared if it is new.
 
         Raises:
-            MessageError: the name or the payload cannot be, or the payload was another one before.
+            MessageError: the name or the payload cannot be, or the payload was another one before, or lacks
+                a part that a handler wants.
         """
         if name not in {signal.name for signal in self._bus}:
             try:
-                self._bus.declare(name, tuple(payload))
-            except ConfigurationError as error:
+                spec = SignalSpec(name, tuple(payload), "")
+                for handler in [handler for wanted, handler in self._waiting if wanted == name]:
+                    wanted_payload(handler, spec, "handler")
+                self._bus.declare(name, spec.payload)
+            except (ConfigurationError, HandlerError) as error:
                 raise MessageError(str(error)) from error
             if self._is_open:
                 self.connect()

@@ -6,21 +6,23 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from trainsignal.callback import Callback
-from trainsignal.errors import RelayError
+from trainsignal.errors import ConfigurationError, RelayError
+from trainsignal.relay import streams
 from trainsignal.relay.broker import AccessDeniedError, Addition, Broker
 from trainsignal.relay.messages import Message
 from trainsignal.remote.following import FollowedRun
 from trainsignal.remote.handlers import Handler, check_handlers
 from trainsignal.remote.model import RemoteModel
 from trainsignal.remote.positions import Positions
-from trainsignal.remote.reader import Reader, Source
+from trainsignal.remote.reader import Reader
 from trainsignal.remote.replica import Wiring
+from trainsignal.remote.source import Source
 from trainsignal.remote.stop import addition, stop_command
 from trainsignal.remote.troubles import Troubles
 
@@ -66,20 +68,34 @@ def listen(
         is_over: asked about twice a second whether to return.
 
     Raises:
-        ConfigurationError: `url` is no such address.
+        ConfigurationError: `url` is no such address, no run can be named `run`, or no listener `name`.
         MissingPackageError: redis-py is not installed.
         AccessDeniedError: the broker does not let us in.
         UnknownSignalError: the name of a handler's signal is misspelt.
         Exception: what a handler or a callback raised; the message amid which it did counts as not handled.
     """
     check_handlers(handlers)
-    broker = Broker(url)
-    listener = Listener(broker, run, name, Wiring(callbacks, handlers, archive))
-    try:
+    _check_names(run, name)
+    with ExitStack() as stack:
+        broker = Broker(url)
+        stack.callback(broker.close)
+        listener = Listener(broker, run, name, Wiring(callbacks, handlers, archive))
+        stack.callback(listener.leave, "nobody listens to it any more here; the run itself may go on")
         listener.run(is_over)
-    finally:
-        listener.leave("nobody listens to it any more here; the run itself may go on")
-        broker.close()
+
+
+def _check_names(run: str | None, name: str | None) -> None:
+    """Refuse the name of a run, and that of a listener, which none can have.
+
+    Raises:
+        ConfigurationError: one of them is such a name.
+    """
+    if run is not None and not streams.is_run_name(run):
+        raise ConfigurationError(
+            f"run={run!r}: no run can have this name. `trainsignal view` shows those there are"
+        )
+    if name is not None and not (name.isprintable() and 0 < len(name) <= streams.LONGEST_NAME):
+        raise ConfigurationError(f"name={name!r}: expected up to {streams.LONGEST_NAME} printable characters")
 
 
 class Listener:
@@ -109,7 +125,7 @@ class Listener:
         self._reader = Reader(broker, run, self.troubles, pause=pause)
         self._positions = Positions(broker, name)
         self._backlog: deque[tuple[Source, Message]] = deque()
-        self._runs: dict[str, FollowedRun] = {}
+        self._runs: dict[Source, FollowedRun] = {}
         self._commands: list[Addition] = []
         self._voters: set[tuple[str, float, str]] = set()
         self._has_connected = self._is_away = False
@@ -124,13 +140,27 @@ class Listener:
                 for run in self._runs.values():
                     run.publish_if_due()
             else:
-                self._pause(pause_s)
+                self._rest(pause_s, is_over)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def leave(self, words: str) -> None:
-        """Let go of all runs, which may go on: callbacks clean up, handlers hear nothing of it."""
-        for run in self._runs.values():
-            run.leave(words)
+        """Let go of all runs, which may go on: callbacks clean up, handlers hear nothing of it.
+
+        Raises:
+            BaseException: what a callback raised; all runs are let go of before that.
+        """
+        with ExitStack() as stack:
+            for run in self._runs.values():
+                stack.callback(run.leave, words)
+
+    def _rest(self, seconds: float, is_over: Callable[[], bool]) -> None:
+        """Wait, and see meanwhile whether to end."""
+        while True:
+            step = min(seconds, LOOK_EVERY_S)
+            self._pause(step)
+            seconds -= step
+            if seconds <= 0 or is_over():
+                return
 
     def _exchange(self) -> None:
         """Bring to the broker what is new here, and fetch what is new there."""
@@ -140,39 +170,39 @@ class Listener:
             self._commands = []
         if not self._backlog:
             self._backlog.extend(self._reader.poll(LOOK_EVERY_S))
+        for source in {source for source, _ in self._backlog} - self._runs.keys():
+            self._positions.find(source.name, source.entry.run_id, self.troubles)  # which keeps what it found
 
     def _work_off(self) -> None:
         """Publish what was fetched, and note after each message that is not to come again how far that is."""
         while self._backlog:
             source, message = self._backlog[0]
             run = self._followed(source)
-            if run is None:
-                return
             self._backlog.popleft()
             run.deliver(message)
             source.is_done = run.is_over
             if message.durable is not None:
-                self._positions.note(message.run_id, message.durable)
+                self._positions.note(message.run_id, message.process, message.durable)
                 if not self._is_away:
                     self._reach(self._positions.save)
 
-    def _followed(self, source: Source) -> FollowedRun | None:
-        """Return a run, followed from where the last listener of this name was; None: the broker is away."""
-        run, run_id = self._runs.get(source.name), source.entry.run_id
-        if run is None or run.entry.run_id != run_id:
-            find = partial(self._positions.find, source.name, run_id, self.troubles)
-            if not self._reach(find):
-                return None
-            if run is not None:
-                run.cut_short("another run has its name now")
-            run = FollowedRun(source.name, source.entry, find(), self._wiring, self.troubles)
-            self._runs[source.name] = run
-        run.entry = source.entry
+    def _followed(self, source: Source) -> FollowedRun:
+        """Return a run, followed from where the last listener of this name was, which is known by now."""
+        run = self._runs.get(source)
+        if run is None:
+            seen = self._positions.find(source.name, source.entry.run_id, self.troubles)
+            for of, other in self._runs.items():
+                if of.name == source.name:
+                    other.cut_short("another run has its name now")
+            run = FollowedRun(source.name, source.entry, seen, self._wiring, self.troubles)
+            self._runs[source] = run
+        run.entry, run.name = source.entry, source.name
         return run
 
     def _note_vote(self, model: RemoteModel, reason: str, author: str) -> None:
         """Have the run asked to stop, once for each author."""
-        voter, run = (model.run_id, model.started_at, author), self._runs[model.run_name]
+        voter = (model.run_id, model.started_at, author)
+        run = next(one for one in self._runs.values() if one.is_of(model))
         if voter in self._voters or not run.is_running:
             return
         self._voters.add(voter)
@@ -184,7 +214,7 @@ class Listener:
             )  # fmt: skip
             return
         _logger.info("asking the run %r to stop: %s (%s)", run.name, reason, author)
-        self._commands.append(addition(run.name, stop_command(reason, author or "callback")))
+        self._commands.append(addition(run.name, stop_command(run.entry, reason, author or "callback")))
 
     def _reach(self, action: Callable[[], object]) -> bool:
         """Do something that needs the broker; return whether it could be done.
@@ -199,7 +229,7 @@ class Listener:
                 raise
             self._reader.lose_places()
             if not self._is_away:
-                _logger.warning("%s. It is tried again until it answers.", error)
+                _logger.warning("%s. It is tried again until it answers.", str(error).rstrip("."))
             self._is_away = True
             return False
         if self._is_away:

@@ -18,7 +18,8 @@ class RemoteModel:
         may_be_stopped: whether the run takes requests to stop.
         class_name: of the model that is trained.
         number: of the message whose signal is being published, from 1: in the order of publication, strictly
-            increasing within one `run_id`. A handler that was killed amid a message may get it again.
+            increasing within one process of the run. A handler that was killed amid a message may get it
+            again.
         series: keys of the series that the run announced when it began; empty where that was missed.
     """
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from trainsignal import keys
 from trainsignal.notes import Checkpoint
 from trainsignal.remote.announced import Rows
 from trainsignal.remote.contents import (
@@ -80,10 +83,10 @@ class Past:
                 return
 
     def begin_anew(self, begin: TrainBegin) -> None:
-        """Begin, or go on after an earlier process, of which the rows stay."""
+        """Begin, or go on after an earlier process, of which the rows up to that moment stay."""
         self.begin = begin
-        if not begin.is_resumed:
-            self.rows = []
+        done = begin.epochs_complete, begin.minibatches_complete
+        self.rows = [_before(one, *done) for one in self.rows] if begin.is_resumed else []
         self.epochs_complete, self.minibatches_complete = begin.epochs_complete, begin.minibatches_complete
         self.epoch, self.votes, self.is_ending, self.is_closed = None, [], False, False
 
@@ -101,3 +104,12 @@ class Past:
         ends = [one.first + len(one.values) for one in block.rows if one.series.is_per_minibatch]
         if self.begin is None and ends:
             self.minibatches_complete = max(0, max(ends) - 1 - block.last)
+
+
+def _before(rows: Rows, epochs: int, minibatches: int) -> Rows:
+    """Return those of some rows that belong to the time before so many epochs and minibatches were done."""
+    end = rows.first + len(rows.values)
+    kept = keys.is_before(rows.series.attributes, end, epochs, minibatches)
+    if kept is None:
+        return rows
+    return Rows(rows.series, rows.first, rows.values[: np.count_nonzero(kept[rows.first :])])

@@ -73,16 +73,9 @@ def skip_to(run: TrainingRun, minibatches: int) -> None:
     run.minibatch_begin.latest = run.minibatch_end.latest = latest
 
 
-def rows_before(data: SharedData, series: Iterable[Series], epochs: int, minibatches: int) -> list[Rows]:
-    """Return what series hold of the time before so many epochs and minibatches were done."""
-    found: list[Rows] = []
-    for one in series:
-        if one.key in data:
-            values: Any = data[one.key][:]
-            kept = keys.is_before(one.attributes, len(values), epochs, minibatches)
-            end = len(values) if kept is None else int(np.count_nonzero(kept))
-            found.append(Rows(one, 0, values[:end]))
-    return found
+def rows_of(data: SharedData, series: Iterable[Series]) -> list[Rows]:
+    """Return what series hold, as far as they are there."""
+    return [Rows(one, 0, np.array(data[one.key][:])) for one in series if one.key in data]
 
 
 def _put(attributes: Any, told: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ have forgotten everything. Publishes nothing.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -14,9 +15,13 @@ from trainsignal.errors import RelayError
 from trainsignal.relay import streams
 from trainsignal.relay.broker import Broker, Entry
 from trainsignal.relay.messages import Message, MessageError, decode
-from trainsignal.relay.requests import RUNNING, RunEntry
+from trainsignal.relay.requests import RunEntry
 from trainsignal.remote.merge import Merge, Page
+from trainsignal.remote.signs import SignsOfLife
+from trainsignal.remote.source import BEGIN, Source
 from trainsignal.remote.troubles import Troubles
+
+_logger = logging.getLogger(__name__)
 
 PAGE: Final = 25
 """Entries of each stream that are read at a time."""
@@ -24,40 +29,10 @@ PAGE: Final = 25
 LIST_EVERY_S: Final = 1.0
 """Seconds after which the list of runs is read again."""
 
-_BEGIN: Final = "0"
+_MOST_NAMES: Final = 20
 _LATE: Final = "minibatches that came too late are left out"
 _LARGEST_JUMP: Final = 10**7
 """A number so much further on than the one before it is taken for an error."""
-
-
-class Source:
-    """What is read of one run.
-
-    Attributes:
-        name: of the run.
-        entry: how it is listed.
-        merge: its two streams as one.
-        is_done: set by who works the messages off, when the run has said that it ended.
-        places: key of each stream -> id of the entry that was read last.
-    """
-
-    def __init__(self, name: str, entry: RunEntry) -> None:
-        self.name = name
-        self.entry = entry
-        self.merge: Merge[Message] = Merge()
-        self.is_done = False
-        self.events, self.minibatches = streams.events(name), streams.minibatches(name)
-        self.places = {self.events: _BEGIN, self.minibatches: _BEGIN}
-
-    @property
-    def is_read(self) -> bool:
-        """Whether there may be more to read; a run that has ended may be resumed."""
-        return not self.is_done or self.entry.state == RUNNING
-
-    def wanted(self) -> dict[str, str]:
-        """Return the streams of which something is to be read now, with the place to go on after."""
-        wanted = {self.events: self.merge.wants_durable, self.minibatches: self.merge.wants_droppable}
-        return {stream: place for stream, place in self.places.items() if self.is_read and wanted[stream]}
 
 
 class Reader:
@@ -86,9 +61,12 @@ class Reader:
         self._clock = clock
         self._pause = pause
         self._sources: dict[str, Source] = {}
+        self._displaced: dict[str, Source] = {}
         self._listed: dict[str, bytes] = {}
         self._list_at = float("-inf")
         self._is_lost = False
+        self._signs = SignsOfLife()
+        self._has_told_of_absence = False
 
     @property
     def has_read_all(self) -> bool:
@@ -129,7 +107,10 @@ class Reader:
             self._pause(wait_s)
             return {}
         is_amid = any(source.merge.is_waiting for source in self._sources.values())
-        return self._broker.read(after, count=PAGE, block_s=0.0 if is_amid else wait_s)
+        found = self._broker.read(after, count=PAGE, block_s=0.0 if is_amid else wait_s)
+        if found and not is_amid:  # who had to wait is given the first stream alone in which there was news
+            found = self._broker.read(after, count=PAGE)
+        return found
 
     def _merged(
         self, source: Source, wanted: dict[str, dict[str, str]], found: dict[str, list[Entry]]
@@ -147,6 +128,8 @@ class Reader:
         late, missing = merge.late, merge.missing
         merge.add(pages.get(source.events), pages.get(source.minibatches))
         messages = list(merge.ready())
+        are_last = len(pages) == len(source.places) and all(page.is_last for page in pages.values())
+        source.is_exhausted = are_last and not merge.is_waiting
         self._troubles.note(source.name, "late", _LATE, merge.late - late)
         self._troubles.note(
             source.name, "missing", f"{merge.missing - missing} messages have been lost on the broker",
@@ -172,10 +155,19 @@ class Reader:
     def _list_runs(self) -> None:
         """Look which runs there are, and what has become of them."""
         listed = self._broker.fields(streams.RUNS)
-        for name, text in listed.items():
-            if self._listed.get(name) != text and self._run in (None, name):
-                self._note_run(name, text)
+        changed = [name for name, text in listed.items() if self._listed.get(name) != text]
         self._listed = listed
+        if self._run is not None and self._run not in listed and not self._has_told_of_absence:
+            self._has_told_of_absence = True
+            _logger.warning("waits for the run %r; there %s", self._run, _are(listed))
+        for name in sorted(
+            changed, key=lambda name: name not in self._sources
+        ):  # who lost a name, before all
+            if self._run in (None, name):
+                self._note_run(name, listed[name])
+        self._signs.look(
+            {name: source.entry for name, source in self._sources.items()}, self._broker.now_ms()
+        )
 
     def _note_run(self, name: str, text: bytes) -> None:
         if not streams.is_run_name(name):
@@ -188,9 +180,29 @@ class Reader:
             return
         source = self._sources.get(name)
         if source is None or source.entry.run_id != entry.run_id:
-            self._sources[name] = Source(name, entry)
-        else:
-            source.entry = entry
+            keys = (streams.events(name), streams.minibatches(name))
+            foreign = [key for key in keys if not self._broker.may_be_stream(key)]
+            if foreign:
+                self._troubles.note(
+                    name, "bad", f"it is passed over: {foreign[0]} on the broker is no stream"
+                )
+                return
+            if source is not None:
+                self._displaced[source.entry.run_id] = source
+            self._sources[name] = source = self._moved(name, entry.run_id) or Source(name, entry)
+        source.list_again(entry)
+
+    def _moved(self, name: str, run_id: str) -> Source | None:
+        """Return what was read of a run that is listed no more under the name that it had."""
+        source = self._displaced.pop(run_id, None)
+        for other in self._sources.values():
+            if other.entry.run_id == run_id and other.name not in self._listed:
+                source = other
+        if source is not None:
+            if self._sources.get(source.name) is source:
+                del self._sources[source.name]
+            self._troubles.note(name, "late", _LATE, source.rename(name))
+        return source
 
     def _find_places(self) -> None:
         """Begin streams again in which the entry that was read last is no more: they may be new ones."""
@@ -198,7 +210,7 @@ class Reader:
             stream: place
             for source in self._sources.values()
             for stream, place in source.places.items()
-            if source.is_read and place != _BEGIN
+            if place != BEGIN
         }
         if not places:
             return
@@ -206,22 +218,28 @@ class Reader:
         for source in self._sources.values():
             for stream in source.places.keys() & places.keys():
                 if [entry.id for entry in found.get(stream, [])] != [places[stream]]:
-                    source.places[stream] = _BEGIN
-            if source.places[source.events] == _BEGIN:
+                    source.places[stream] = BEGIN
+            if source.places[source.events] == BEGIN:
                 self._troubles.note(source.name, "late", _LATE, source.merge.begin_again())
 
 
+def _are(names: Iterable[str]) -> str:
+    known = sorted(name for name in names if streams.is_run_name(name))
+    more = f", … {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    return f"are: {', '.join(known[:_MOST_NAMES])}{more}" if known else "are none yet"
+
+
 def _check_place(message: Message, merge: Merge[Message], *, is_durable: bool) -> None:
-    """Refuse a message that is in the wrong stream, or so far on that all later ones would seem old.
+    """Refuse one in the wrong stream, or so far on that all later ones of its process would seem old.
 
     Raises:
         MessageError: it is.
     """
-    count = message.durable
+    count, is_same = message.durable, message.process == merge.process
     if not (type(count) is int and count > 0 if is_durable else count is None):
         raise MessageError(f"durable={count!r:.50} in this stream")
-    jumps = [message.number - merge.number] if merge.number else []
-    jumps += [count - merge.durable] if count is not None and merge.durable else []
+    jumps = [message.number - merge.number] if is_same and merge.number else []
+    jumps += [count - merge.durable] if is_same and count is not None and merge.durable else []
     if any(jump > _LARGEST_JUMP for jump in jumps):
         raise MessageError(f"number {message.number}, after {merge.number}, is too far on")
 

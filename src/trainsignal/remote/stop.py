@@ -44,7 +44,8 @@ def request_remote_stop(
         RunStateError: the run is over, or takes no such requests.
         RelayError: the broker is away, or the run does not answer in time.
     """
-    command = stop_command(reason, author)
+    if not author:
+        raise ConfigurationError("author='': expected who wants the run to stop")
     broker = Broker(url)
     try:
         entry = _entry_of(broker, run)
@@ -54,6 +55,7 @@ def request_remote_stop(
             raise RunStateError(
                 f"the run {run!r} takes no requests to stop: start it with Relay(..., allow_remote_stop=True)"
             )
+        command = stop_command(entry, reason, author)
         broker.append([addition(run, command)])
         answer = _answer_to(command, broker, run, timeout_s, clock)
     finally:
@@ -68,15 +70,11 @@ def request_remote_stop(
     return answer.text
 
 
-def stop_command(reason: str, author: str) -> StopCommand:
-    """Return a command that no other equals.
-
-    Raises:
-        ConfigurationError: the author has no name.
-    """
-    if not author:
-        raise ConfigurationError("author='': expected who wants the run to stop")
-    return StopCommand(uuid.uuid4().hex, reason[:_LONGEST_REASON], author[:LONGEST_NAME])
+def stop_command(entry: RunEntry, reason: str, author: str) -> StopCommand:
+    """Return a command that no other equals, for this process of this run alone."""
+    return StopCommand(
+        uuid.uuid4().hex, reason[:_LONGEST_REASON], author[:LONGEST_NAME], entry.run_id, entry.process
+    )
 
 
 def addition(run: str, command: StopCommand) -> Addition:
