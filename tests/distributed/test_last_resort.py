@@ -18,6 +18,15 @@ from trainsignal.distributed.last_resort import FAILED_STATUS, LastResort
 FAILURE = RankFailure(3, "ValueError: bad batch")
 
 
+@pytest.fixture(autouse=True)
+def end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_resort, "GOING_LAST_S", 0.0)
+
+
+def wait_for_nobody(limit_s: float) -> None:
+    """Stand for a watch whose other ranks are ready."""
+
+
 class End:
     """Notes how the process would have ended."""
 
@@ -33,10 +42,23 @@ class End:
 
 def test_process_that_comes_to_no_boundary_is_saved_and_ended(caplog: pytest.LogCaptureFixture) -> None:
     end = End()
-    LastResort(lambda: 0.0, end.saved.append, end.end_process).call(FAILURE)
+    LastResort(lambda: 0.0, end.saved.append, end.end_process).call(FAILURE, wait_for_nobody)
     assert end.has_come.wait(20)
     assert (end.saved, end.statuses) == ([FAILURE], [FAILED_STATUS])
     assert "rank 3: ValueError: bad batch" in caplog.text
+
+
+def test_the_rank_that_failed_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    end, log = End(), list[object]()
+    monkeypatch.setattr(last_resort, "GOING_LAST_S", 7.5)
+    monkeypatch.setattr("trainsignal.distributed.last_resort.time.sleep", lambda s: log.append(("sleep", s)))
+
+    def wait_for_others(limit_s: float) -> None:
+        log.append(("wait", limit_s, list(end.saved), list(end.statuses)))
+
+    LastResort(lambda: 0.0, end.saved.append, end.end_process).call(FAILURE, wait_for_others)
+    assert end.has_come.wait(20)
+    assert log == [("wait", last_resort.WAITING_S, [FAILURE], []), ("sleep", 7.5)]
 
 
 def test_what_cannot_be_saved_ends_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
@@ -44,7 +66,7 @@ def test_what_cannot_be_saved_ends_all_the_same(caplog: pytest.LogCaptureFixture
         raise OSError("disk full")
 
     end = End()
-    LastResort(lambda: 0.0, fail, end.end_process).call(FAILURE)
+    LastResort(lambda: 0.0, fail, end.end_process).call(FAILURE, wait_for_nobody)
     assert end.has_come.wait(20)
     assert "disk full" in caplog.text
 
@@ -59,7 +81,7 @@ def test_disk_that_hangs_keeps_no_process(
 ) -> None:
     monkeypatch.setattr(last_resort, "SAVING_S", 0.05)
     end = End()
-    LastResort(lambda: 0.0, hang, end.end_process).call(FAILURE)
+    LastResort(lambda: 0.0, hang, end.end_process).call(FAILURE, wait_for_nobody)
     assert end.has_come.wait(20)
     assert end.statuses == [FAILED_STATUS]
     assert "the record of the run was not saved within 0.05 s" in caplog.text
@@ -73,7 +95,7 @@ def test_what_is_saved_slowly_is_waited_for(caplog: pytest.LogCaptureFixture) ->
         assert not end.has_come.wait(0.2)
         end.saved.append(failure)
 
-    LastResort(lambda: 0.0, save, end.end_process).call(FAILURE)
+    LastResort(lambda: 0.0, save, end.end_process).call(FAILURE, wait_for_nobody)
     assert end.has_come.wait(20)
     assert end.saved == [FAILURE]
     assert "not saved" not in caplog.text
@@ -112,7 +134,7 @@ def test_output_that_nobody_takes_keeps_no_process(
     monkeypatch.setattr(sys, "stdout", output)
     monkeypatch.setattr(sys, "stderr", error_output)
     end = End()
-    LastResort(lambda: 0.0, end.saved.append, end.end_process).call(FAILURE)
+    LastResort(lambda: 0.0, end.saved.append, end.end_process).call(FAILURE, wait_for_nobody)
     assert end.has_come.wait(20)
     assert end.statuses == [FAILED_STATUS]
     assert flushed.is_set() != isinstance(output, Stuck)
@@ -130,7 +152,7 @@ def test_process_without_a_thread_to_be_had_ends_all_the_same(monkeypatch: pytes
     monkeypatch.setattr(threading.Thread, "start", refuse)
     monkeypatch.setattr(threading, "excepthook", lambda told: errors.append(str(told.exc_value)))
     end = End()
-    LastResort(lambda: 0.0, end.saved.append, end.end_process).call(FAILURE)
+    LastResort(lambda: 0.0, end.saved.append, end.end_process).call(FAILURE, wait_for_nobody)
     assert end.has_come.wait(20)
     for thread in threading.enumerate():
         if thread.name == "trainsignal last resort" and thread.daemon and not end.saved:
@@ -144,7 +166,8 @@ import threading
 from trainsignal.distributed.failure import RankFailure
 from trainsignal.distributed.last_resort import LastResort
 print("epoch 0: cost 0.5")
-LastResort(lambda: 0.0, lambda failure: None).call(RankFailure(3, "ValueError: bad batch"))
+failure = RankFailure(3, "ValueError: bad batch")
+LastResort(lambda: 0.0, lambda failure: None).call(failure, lambda limit_s: None)
 threading.Event().wait()
 """
 
@@ -159,7 +182,7 @@ def test_run_that_has_ended_in_order_is_left_alone(caplog: pytest.LogCaptureFixt
     caplog.set_level(logging.DEBUG)
     end = End()
     last_resort = LastResort(lambda: 1e9, end.saved.append, end.end_process)
-    last_resort.call(FAILURE)
+    last_resort.call(FAILURE, wait_for_nobody)
     last_resort.dismiss()
     for thread in threading.enumerate():
         if thread.name == "trainsignal last resort":

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -26,6 +27,13 @@ SAVING_S: Final = 4.0
 
 SPEAKING_S: Final = 1.0
 """Seconds for which whoever reads the log and the output is waited for."""
+
+WAITING_S: Final = 1.0
+"""Seconds for which the other ranks are waited for until they are ready to end, too."""
+
+GOING_LAST_S: Final = 1.0
+"""Seconds by which the rank that failed ends earlier: a launcher may end all as soon as the first one has
+exited, and that one has the traceback to print."""
 
 
 class LastResort:
@@ -48,23 +56,31 @@ class LastResort:
         self._end_process = end_process
         self._is_over = threading.Event()
 
-    def call(self, failure: RankFailure) -> None:
-        """Begin to wait; may be called by any thread."""
+    def call(self, failure: RankFailure, wait_for_others: Callable[[float], object]) -> None:
+        """Begin to wait; may be called by any thread.
+
+        Args:
+            failure: of another rank.
+            wait_for_others: waits, once the record is saved, until the other ranks are ready to end; takes
+                the seconds to wait at most.
+        """
         threading.Thread(
-            target=self._wait, args=(failure,), name="trainsignal last resort", daemon=True
+            target=self._wait, args=(failure, wait_for_others), name="trainsignal last resort", daemon=True
         ).start()
 
     def dismiss(self) -> None:
         """Note that the run is over, in order."""
         self._is_over.set()
 
-    def _wait(self, failure: RankFailure) -> None:
+    def _wait(self, failure: RankFailure, wait_for_others: Callable[[float], object]) -> None:
         patience_s = min(self._patience(), threading.TIMEOUT_MAX)
         if self._is_over.wait(patience_s):
             return
         try:
             is_saved = _is_done_in_time(lambda: self._try_to_save(failure), SAVING_S)
             _is_done_in_time(lambda: self._speak(failure, patience_s, is_saved=is_saved), SPEAKING_S)
+            wait_for_others(WAITING_S)
+            time.sleep(GOING_LAST_S)
         finally:  # there may be no thread to be had
             self._end_process(FAILED_STATUS)
 

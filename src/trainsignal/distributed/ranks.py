@@ -118,8 +118,7 @@ class Ranks:
             if watch is not None:
                 ending.callback(watch.close)
                 ending.callback(watch.leave)
-                if watch.failure() is not None:
-                    watch.wait_for_others(self._patience_s + AFTERWARDS_S)
+            self._wait_for_others(self._patience_s + AFTERWARDS_S)
 
     def _meet(self, introduction: Introduction) -> list[Introduction]:
         told = gather_bytes(self._communicator, introduction.encoded(), check=lambda: None)
@@ -152,7 +151,13 @@ class Ranks:
         """Note that another rank has failed; called in the watch's thread."""
         self.together.has_news = True
         self._around.wake()
-        self._last_resort.call(failure)
+        self._last_resort.call(failure, self._wait_for_others)
+
+    def _wait_for_others(self, limit_s: float) -> None:
+        """Wait, if the run has failed, until the other ranks are ready to end, too."""
+        watch = self.together.watch
+        if watch is not None and watch.failure() is not None:
+            watch.wait_for_others(limit_s)
 
 
 def _words(error: BaseException) -> str:
