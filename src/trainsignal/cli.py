@@ -28,6 +28,7 @@ from trainsignal.remote import command_line
 from trainsignal.report.browser import open_in_browser
 from trainsignal.report.naming import distinct_archives, distinct_names
 from trainsignal.report.records import Run
+from trainsignal.report.terminal_text import literal
 from trainsignal.report.timeline import AXES
 
 
@@ -254,10 +255,10 @@ def _demo(arguments: Sequence[str]) -> int:
 
 
 def _say(text: str, *, error: bool = False) -> None:
-    """Print `text`, with escapes for characters that the terminal's encoding lacks."""
+    """Print `text`, with escapes for what its terminal's encoding lacks, or what would steer a terminal."""
     stream = sys.stderr if error else sys.stdout
     encoding = stream.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    print("\n".join(literal(line, encoding) for line in text.split("\n")), file=stream)
 
 
 def _drop_output() -> None:

@@ -11,7 +11,7 @@ from trainsignal.relay.address import check_url, masked_url
     [
         ("redis://host", "redis://host"),
         ("redis://host:6379/0", "redis://host:6379/0"),
-        ("redis://user@host", "redis://user@host"),
+        ("redis://user@host", "redis://***@host"),
         ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
         ("unix:///run/redis@home.sock", "unix:///run/redis@home.sock"),
         ("redis://:hidden@host", "redis://:***@host"),
@@ -19,6 +19,7 @@ from trainsignal.relay.address import check_url, masked_url
         ("redis://user:hid:hid@hid@host/0", "redis://user:***@host/0"),
         ("redis://:hid/hid@host", "redis://:***@host"),
         ("redis://:hid#hid?hid@host", "redis://:***@host"),
+        ("redis://hidden@host:1/0", "redis://***@host:1/0"),
         ("redis://:hidden", "redis://:***"),
         ("redis://user:hidden", "redis://user:***"),
         ("redis://user:6hidden", "redis://user:***"),
@@ -67,3 +68,9 @@ def test_option_of_tls_is_refused_where_there_is_none(url: str) -> None:
     with pytest.raises(ConfigurationError, match="'ssl_cert_reqs' is an option of rediss://"):
         check_url(f"{url}?ssl_cert_reqs=none")
     check_url("rediss://host?ssl_cert_reqs=none")
+
+
+@pytest.mark.parametrize("url", [5, None, b"redis://host"])
+def test_what_is_no_text_is_no_address(url: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"url=.*: expected the address of a broker, redis://"):
+        check_url(url)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.redis_server import RedisServer
 from trainsignal.errors import ConfigurationError, RelayError
-from trainsignal.relay.broker import AccessDeniedError, Addition, Broker, Entry
+from trainsignal.relay.broker import AccessDeniedError, Addition, Broker, Entry, WrongKeyError
 
 PATIENCE_S = 10.0
 
@@ -45,13 +45,6 @@ def test_entries_are_read_in_the_order_in_which_they_were_appended(broker: Broke
     assert texts(broker.read({"s1": first}, count=1)["s1"]) == ["b"]
     assert texts(broker.newest("s1", 2)) == ["ä", "b"]
     assert texts(broker.newest("s1")) == ["ä"] and broker.newest("s3") == []
-
-
-def test_key_of_another_kind_is_told_from_a_stream(broker: Broker) -> None:
-    broker.append([Addition("kind of stream", "a", 10)])
-    broker.put("kind of hash", "field", "a")
-    keys = ("kind of stream", "kind of hash", "kind of nothing")
-    assert [broker.may_be_stream(key) for key in keys] == [True, False, True]
 
 
 def test_stream_is_trimmed_about_to_its_length(broker: Broker) -> None:
@@ -92,9 +85,9 @@ def test_ids_of_entries_begin_with_the_time_of_the_server(broker: Broker) -> Non
 
 def test_server_that_says_no_is_quoted_without_the_message(broker: Broker) -> None:
     broker.put("no stream", "a", "b")
-    with pytest.raises(RelayError, match="says: WRONGTYPE") as caught:
+    with pytest.raises(WrongKeyError, match="has under the key 'no stream' something else") as caught:
         broker.append([Addition("fine", "a", 10), Addition("no stream", "my message", 10)])
-    assert "my message" not in str(caught.value)
+    assert "my message" not in str(caught.value) and "delete or rename it" in str(caught.value)
     assert texts(broker.newest("fine")) == ["a"]
 
 
@@ -211,3 +204,88 @@ def test_server_that_accepts_and_never_answers_is_out_of_reach_after_a_while() -
         assert not thread.is_alive()
         broker.close()
     assert len(errors) == 1 and "cannot be reached" in str(errors[0])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda broker: broker.read({"text": "0"}),
+        lambda broker: broker.read({"no such": "0", "text": "0"}, block_s=0.1),
+        lambda broker: broker.newest("text"),
+        lambda broker: broker.fields("text"),
+        lambda broker: broker.field("text", "a"),
+        lambda broker: broker.put("text", "a", "b"),
+        lambda broker: broker.put_new("text", "a", "b"),
+        lambda broker: broker.append([Addition("text", "a", 10)]),
+    ],
+    ids=range(8),
+)
+def test_key_that_holds_something_else_is_named(ask: Callable[[Broker], object], broker: Broker) -> None:
+    broker._client.set("text", "foo")
+    with pytest.raises(WrongKeyError, match=r"has under the key .*'text' something else than trainsignal"):
+        ask(broker)
+    assert broker.now_ms() > 0
+
+
+def test_of_many_keys_that_were_asked_for_some_are_named(broker: Broker) -> None:
+    broker._client.set("text", "foo")
+    with pytest.raises(WrongKeyError, match="under the key '0' or '1' or '2' something else"):
+        broker.read({**{str(number): "0" for number in range(9)}, "text": "0"})
+
+
+def test_keys_that_hold_no_streams_are_told_with_what_they_hold(broker: Broker) -> None:
+    broker._client.set("text", "foo")
+    broker.put("a hash", "a", "b")
+    broker.append([Addition("a stream", "a", 10)])
+    assert broker.no_streams(iter(["text", "a stream", "nothing", "a hash"])) == {
+        "text": "string",
+        "a hash": "hash",
+    }
+    assert broker.no_streams([]) == {}
+
+
+def test_password_that_is_refused_may_lack_escapes(tmp_path: Path) -> None:
+    with RedisServer(tmp_path, password="hid%41den") as server:
+        given, none = Broker(server.url_with("hid%41den")), Broker(server.url_with(None))
+        with pytest.raises(
+            AccessDeniedError, match=r"in a password, write '@' as %40.*'%' as %25\)$"
+        ) as caught:
+            given.now_ms()
+        assert "hid" not in str(caught.value) and "den" not in str(caught.value)
+        with pytest.raises(AccessDeniedError, match="does not let us in") as caught:
+            none.now_ms()
+        assert "%40" not in str(caught.value)
+        escaped = Broker(server.url_with("hid%2541den"))
+        assert escaped.now_ms() > 0
+        for one in (given, none, escaped):
+            one.close()
+
+
+def test_broker_that_refuses_the_connection_is_told_without_a_full_stop(mortal: RedisServer) -> None:
+    mortal.kill()
+    broker = Broker(mortal.url)
+    with pytest.raises(RelayError, match=r"Connection refused$"):
+        broker.now_ms()
+    broker.close()
+
+
+@pytest.mark.parametrize(
+    "url, words",
+    [
+        ("redis://host?colour=red", "the option 'colour' is not known$"),
+        ("rediss://host?ssl_colour=red", "the option 'ssl_colour' is not known$"),
+    ],
+)
+def test_option_that_the_address_cannot_have_is_named(url: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        Broker(url)
+    assert "__init__" not in str(caught.value)
+
+
+def test_option_of_another_type_is_an_error_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object, **options: object) -> None:
+        raise TypeError("not like that")
+
+    monkeypatch.setattr("redis.Redis.from_url", fail)
+    with pytest.raises(ConfigurationError, match="url='redis://host': not like that"):
+        Broker("redis://host")

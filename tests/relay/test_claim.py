@@ -99,3 +99,19 @@ def test_name_that_a_run_had_is_its_own_unless_another_has_it() -> None:
     assert claim_name(broker, "run", entry(), "run (2)").name == "run (2)"
     assert claim_name(broker, "run", entry("another"), "run (2)").name == "run"
     assert claim_name(broker, "run", entry("a third"), "run (2)").name == "run (3)"
+
+
+def test_run_that_has_the_wanted_name_is_told() -> None:
+    broker = FakeBroker()
+    claims = [
+        claim_name(broker, "run", entry(run_id, state)) for run_id, state in (("a", "failed"), ("b", "x"))
+    ]
+    third = claim_name(broker, "run", entry("c"))
+    assert [one.other for one in (*claims, third)] == [None, entry("a", "failed"), entry("a", "failed")]
+    add(broker, events("run"), durable("a", 1, 1))
+    assert claim_name(broker, "run", entry("c")).other == entry("a", "failed")
+    add(broker, events("run (2)"), durable("b", 1, 1))
+    lost = claim_name(broker, "run", entry("d"), "run (2)")
+    assert (lost.name, lost.other) == ("run (4)", entry("b", "x"))
+    broker.put(RUNS, "run", "no JSON")
+    assert claim_name(broker, "run", entry("c")).other is None

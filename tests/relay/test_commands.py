@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 
 import pytest
 
 from tests.relay.fakes import FakeBroker
 from tests.support.runs import FakeClock
-from trainsignal.relay.broker import Addition
+from trainsignal.relay.broker import Addition, Entry, WrongKeyError
 from trainsignal.relay.commands import ACCEPTED, FOR_ANOTHER, REFUSED, CommandDesk
 from trainsignal.relay.requests import Answer, StopCommand
 from trainsignal.relay.streams import answers, commands
@@ -129,3 +130,35 @@ def test_stop_that_has_come_is_announced_when_it_can_be_taken() -> None:
     ask(broker, "1", "2")
     desk.serve(broker, "run")
     assert found == [1, 2]
+
+
+@pytest.mark.parametrize("key", [commands("run"), answers("run")])
+def test_key_that_holds_something_else_is_told_once_and_no_trouble_of_the_broker(
+    key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Strange(FakeBroker):
+        def read(
+            self, after: Mapping[str, str], *, count: int = 100, block_s: float = 0.0
+        ) -> dict[str, list[Entry]]:
+            self._check_key(*after)
+            return super().read(after, count=count, block_s=block_s)
+
+        def append(self, additions: Iterable[Addition]) -> None:
+            additions = list(additions)
+            self._check_key(*(one.stream for one in additions))
+            super().append(additions)
+
+        def _check_key(self, *keys: str) -> None:
+            if is_strange and key in keys:
+                raise WrongKeyError(f"the key {key!r} holds something else")
+
+    is_strange = False
+    broker = Strange()
+    desk = desk_at(broker)
+    ask(broker, "1")
+    is_strange = True
+    desk.serve(broker, "run")
+    desk.serve(broker, "run")
+    assert [one.getMessage() for one in caplog.records] == [
+        f"requests to this run are not heard, or not answered: the key {key!r} holds something else"
+    ]

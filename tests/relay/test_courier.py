@@ -113,15 +113,14 @@ def test_who_is_not_let_in_is_not_asked_again_at_the_end() -> None:
     rig.broker.go_away(AccessDeniedError("the broker does not let us in: wrong password"))
     rig.put(0)
     attempts = 0
-    fields = rig.broker.put_new
+    ask = rig.broker.now_ms
 
-    def note(key: str, name: str, text: str) -> bool:
+    def note() -> int:
         nonlocal attempts
         attempts += 1
-        return fields(key, name, text)
+        return ask()
 
-    rig.broker.newest = lambda stream, count=1: []  # type: ignore[method-assign]  # is asked before
-    rig.broker.put_new = note  # type: ignore[method-assign]  # an honest one
+    rig.broker.now_ms = note  # type: ignore[method-assign]  # is asked before all else
     courier = Courier(rig.delivery, rig.outbox)
     courier.start()
     began_s = time.monotonic()

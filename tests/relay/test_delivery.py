@@ -26,9 +26,14 @@ class Rig:
         self.outbox = Outbox(run_id, 4, trimmed_to)
         self.desk = CommandDesk(run_id, "-", allow_stop=True, clock=self.clock)
         self.delivery = Delivery(
-            self.broker, self.outbox, self.desk, "run", entry(run_id), trimmed_to,
-            clock=self.clock, wall_clock=lambda: 1000 + self.clock.now,
-        )  # fmt: skip
+            self.broker,
+            self.outbox,
+            self.desk,
+            "run",
+            entry(run_id),
+            trimmed_to,
+            clock=self.clock,
+        )
 
     def put(self, *epochs: int) -> None:
         for epoch in epochs:
@@ -87,13 +92,15 @@ def test_many_messages_are_delivered_in_one_step() -> None:
 
 def test_run_shows_that_it_lives_every_two_seconds() -> None:
     rig = Rig()
+    began_s = rig.broker.time_ms / 1000
     seen: list[float] = []
     for _ in range(40):
         pause_s = rig.delivery.step()
         assert 0 < pause_s <= 0.5
         rig.clock.now += 0.125
+        rig.broker.time_ms += 125
         seen.append(listed(rig.broker).seen_at)
-    assert sorted(set(seen)) == pytest.approx([1100, 1102, 1104])
+    assert sorted(set(seen)) == pytest.approx([began_s, began_s + 2, began_s + 4]), "by the broker's clock"
 
 
 def test_commands_are_looked_for_every_half_second() -> None:
@@ -258,6 +265,20 @@ def test_name_that_is_taken_is_numbered_and_told(log: pytest.LogCaptureFixture) 
     second.reconnect()
     assert second.epochs("run (2)") == [(1, 0), (2, 1)]
     assert [level for level, _ in lines(log)].count("WARNING") == 2
+
+
+def test_name_that_is_taken_by_a_run_that_is_over_is_told_so(log: pytest.LogCaptureFixture) -> None:
+    first = Rig(run_id="a")
+    first.delivery.step()
+    first.delivery.end("completed")
+    Rig(first.broker, run_id="b").delivery.step()
+    assert lines(log)[1:2] == [
+        (
+            "WARNING",
+            "another run at redis://broker, which is over (completed), has the name 'run': this one is "
+            "'run (2)'",
+        )
+    ]
 
 
 def test_name_that_was_lost_to_another_run_is_given_up() -> None:

@@ -32,3 +32,9 @@ def test_names_on_the_broker_may_be_numbered() -> None:
     assert streams.is_run_name("a (2)")
     assert not streams.is_run_name("a (2) (3)") and not streams.is_run_name("a (x)")
     assert not streams.is_run_name("../a") and not streams.is_run_name(" ")
+
+
+def test_base_name_is_that_which_a_run_was_given() -> None:
+    assert [streams.base_name(name) for name in ("a", "a (2)", "a (10)", "a 2", "(2)")] == [
+        "a", "a", "a", "a 2", "(2)",
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from trainsignal.errors import RelayError
 from trainsignal.relay import streams
-from trainsignal.relay.broker import Addition, Broker, Entry
+from trainsignal.relay.broker import Addition, Broker, Entry, WrongKeyError
 from trainsignal.relay.messages import Message, encode
 from trainsignal.relay.requests import RunEntry
 
@@ -22,6 +22,7 @@ class FakeBroker(Broker):
         reads: how often streams were read.
         time_ms: of the server's clock.
         wakes_with: the only stream that a read which may wait gives, as if it had waited; None: it had not.
+        strange: keys that somebody has put a text into.
         is_closed: whether the connection was let go of.
     """
 
@@ -34,6 +35,7 @@ class FakeBroker(Broker):
         self.time_ms = 1000
         self.wakes_with: str | None = None
         self.is_closed = False
+        self.strange: set[str] = set()
         self._ids = itertools.count()
 
     def close(self) -> None:
@@ -41,14 +43,14 @@ class FakeBroker(Broker):
         self.is_closed = True
 
     def append(self, additions: Iterable[Addition]) -> None:
-        self._answer()
         for one in additions:
+            self._answer(one.stream)
             self.put_entry(one.stream, one.text.encode())
 
     def read(
         self, after: Mapping[str, str], *, count: int = 100, block_s: float = 0.0
     ) -> dict[str, list[Entry]]:
-        self._answer()
+        self._answer(*after)
         self.reads += 1
         found = {
             stream: [one for one in self.streams.get(stream, []) if _key(one.id) > _key(place)][:count]
@@ -61,20 +63,20 @@ class FakeBroker(Broker):
             if entries and (not is_woken or stream == self.wakes_with)
         }
 
+    def no_streams(self, keys: Iterable[str]) -> dict[str, str]:
+        self._answer()
+        return {key: "string" for key in keys if key in self.strange}
+
     def newest(self, stream: str, count: int = 1) -> list[Entry]:
         self._answer()
         return self.streams.get(stream, [])[::-1][:count]
 
-    def may_be_stream(self, key: str) -> bool:
-        self._answer()
-        return key not in self.hashes
-
     def fields(self, key: str) -> dict[str, bytes]:
-        self._answer()
+        self._answer(key)
         return dict(self.hashes.get(key, {}))
 
     def field(self, key: str, name: str) -> bytes | None:
-        self._answer()
+        self._answer(key)
         return self.hashes.get(key, {}).get(name)
 
     def now_ms(self) -> int:
@@ -82,7 +84,7 @@ class FakeBroker(Broker):
         return self.time_ms
 
     def put(self, key: str, name: str, text: str) -> None:
-        self._answer()
+        self._answer(key)
         self.hashes.setdefault(key, {})[name] = text.encode()
 
     # What a test does behind the scenes.
@@ -106,9 +108,11 @@ class FakeBroker(Broker):
         self.hashes, self.streams = {}, {}
         self.time_ms -= 500
 
-    def _answer(self) -> None:
+    def _answer(self, *keys: str) -> None:
         if self.error is not None:
             raise self.error
+        if not self.strange.isdisjoint(keys):
+            raise WrongKeyError(f"the broker at {self.url} has something else under a key")
 
 
 def _key(place: str) -> tuple[int, int]:

@@ -41,6 +41,7 @@ def test_address_of_a_broker_is_told_from_a_path(path: str, is_so: bool) -> None
 
 def options_of(add: Any, *arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
+    parser.set_defaults(parser=parser)
     add(parser)
     return parser.parse_args(arguments)
 
@@ -97,6 +98,8 @@ def test_functions_are_handlers_and_classes_are_callbacks(
 
     ((signal, handler),) = called.named["handlers"]
     assert (signal, handler.__name__) == ("train_end", "tell")
+    called_by_default, _ = listened(monkeypatch, "--handler", "here_for_tests:tell")
+    assert called_by_default.named["handlers"][0][0] == "epoch_end"
     made = [called.named["callbacks"](RemoteModel("digits", RUN_ID)) for _ in range(2)]
     assert [type(one).__name__ for (one,) in made] == ["Mine", "Mine"] and made[0][0] is not made[1][0]
 
@@ -160,6 +163,11 @@ def test_all_commands_fill_in_variables(monkeypatch: pytest.MonkeyPatch) -> None
     run_stop(options_of(add_stop, "${BROKER}", "--run", "digits", "--reason", "enough"), print)
     run_view(argparse.Namespace(path="${BROKER}", host="", port=0, axis="time", open=False), print)
     assert {one.arguments[0] for one in (heard, asked, viewed)} == {"redis://:secret@host"}
+
+
+def test_variable_may_hold_the_whole_address() -> None:
+    assert is_broker("${BROKER}")
+    assert not is_broker("runs/${BROKER}")
 
 
 def test_signal_without_a_function_to_call_at_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

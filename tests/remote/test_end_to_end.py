@@ -15,13 +15,14 @@ from typing import Any
 
 import h5py
 import pytest
+import redis
 
 from tests.remote.followed import Journal, present
 from tests.support.processes import python
 from tests.support.redis_server import RedisServer
 from tests.support.runs import fit, quiet, tiny_model
 from trainsignal import Callback, Callbacks, EarlyStopCallback, TrainCostCallback, keys
-from trainsignal.errors import RunStateError
+from trainsignal.errors import RelayError, RunStateError
 from trainsignal.relay.broker import AccessDeniedError
 from trainsignal.relay.sender import RelaySender
 from trainsignal.relay.settings import Relay
@@ -297,11 +298,13 @@ def test_archive_shows_each_epoch_while_the_run_waits_in_the_next_one(
 
     with listening(server, archive=lambda model: path):
         train(relayed(server), epochs=4, amid=amid)
+        wait_until(lambda: epochs_in_archive() == 4, "the last epoch in the archive")
 
-    assert epochs_in_archive() == 4
 
-
-def test_view_shows_the_runs_and_leaves_nothing_behind(server: RedisServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_view_shows_the_runs_and_leaves_nothing_behind(
+    number: signal.Signals, server: RedisServer, tmp_path: Path
+) -> None:
     train(relayed(server))
     process = python("tests.remote.view_process", server.url, TMPDIR=str(tmp_path))
     try:
@@ -313,7 +316,74 @@ def test_view_shows_the_runs_and_leaves_nothing_behind(server: RedisServer, tmp_
         with urllib.request.urlopen(f"{found[1]}/", timeout=PATIENCE_S) as page:
             assert page.status == 200
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, errors) == (0, "")
     assert list(tmp_path.glob("trainsignal-*")) == []
+
+
+def at_server(server: RedisServer, *words: str) -> None:
+    """Give the server a command, as somebody does who knows nothing of trainsignal."""
+    client: Any = redis.Redis.from_url(server.url)
+    client.execute_command(*words)
+    client.close()
+
+
+@pytest.mark.parametrize("stream", ["events", "minibatches"])
+def test_run_whose_key_holds_something_else_is_passed_over_for_all_others(
+    stream: str, server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(relayed(server, name="strange"))
+    key = f"trainsignal:run:strange:{stream}"
+    at_server(server, "SET", key, "foo")
+    heard: list[str] = []
+    handlers = [("run_closed", lambda model: heard.append(model.run_name))]
+    with listening(server, handlers=handlers):
+        train(relayed(server))
+        wait_until(lambda: heard, "the end of the other run")
+
+    assert heard == ["digits"]
+    told = [one.getMessage() for one in caplog.records if one.name.startswith("trainsignal.remote")]
+    assert (
+        len(told) == 1 and f"run 'strange': it is passed over, for its key {key!r} holds a string" in told[0]
+    )
+
+
+def test_list_of_runs_that_is_none_is_told_and_waited_for(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    at_server(server, "SET", "trainsignal:runs", "foo")
+    with pytest.raises(RelayError, match=r"has under the key 'trainsignal:runs' something else .*delete"):
+        request_remote_stop(server.url, "digits", "enough")
+    heard: list[str] = []
+    handlers = [("run_closed", lambda model: heard.append(model.run_name))]
+    with listening(server, handlers=handlers):
+        wait_until(lambda: caplog.records, "the message")
+        at_server(server, "DEL", "trainsignal:runs")
+        train(relayed(server))
+        wait_until(lambda: heard, "the run")
+
+    told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert len(told) == 1 and "under the key 'trainsignal:runs'" in told[0]
+
+
+@pytest.mark.parametrize("stream", ["commands", "answers"])
+def test_stop_names_the_key_that_holds_something_else(
+    stream: str, server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def amid(epoch: int) -> None:
+        if not epoch:
+            wait_until(is_listed, "the run in the list")
+            at_server(server, "SET", f"trainsignal:run:digits:{stream}", "foo")
+            with pytest.raises(RelayError, match=f"the key 'trainsignal:run:digits:{stream}' something else"):
+                request_remote_stop(server.url, "digits", "enough")
+
+    def is_listed() -> bool:
+        client: Any = redis.Redis.from_url(server.url)
+        is_there = bool(client.hexists("trainsignal:runs", "digits"))
+        client.close()
+        return is_there
+
+    train(relayed(server, allow_remote_stop=True), amid=amid)
+
+    assert len([one for one in caplog.records if one.levelname == "WARNING"]) <= 1

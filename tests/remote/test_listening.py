@@ -516,3 +516,59 @@ def test_handler_that_would_never_be_called_is_refused_at_once(
 ) -> None:
     with pytest.raises(error, match=words):
         listen("redis://fake", handlers=handlers)
+
+
+def test_error_of_the_broker_ends_with_one_full_stop(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting()
+    setting.broker.error = RelayError("it cannot be reached: Connection refused.")
+    setting.rounds()
+
+    assert [one.getMessage() for one in caplog.records] == [
+        "it cannot be reached: Connection refused. It is tried again until it answers."
+    ]
+
+
+def test_key_of_the_listener_that_holds_something_else_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting(name="mail")
+    run_of_two_epochs(setting)
+    setting.publish()
+    setting.broker.strange = {streams.listener("mail")}
+    setting.rounds(4)
+
+    assert len(caplog.records) == 1 and len(setting.paused) == 4
+    setting.broker.strange = set()
+    setting.rounds(2)
+    assert len(setting.heard) == 4
+
+
+def test_broker_that_goes_before_a_place_is_found_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting(name="mail")
+    run_of_two_epochs(setting)
+    setting.publish()
+    find, failures = setting.broker.field, [AWAY] * 3
+
+    def field(key: str, name: str) -> bytes | None:
+        if failures:
+            raise failures.pop()
+        return find(key, name)
+
+    setting.broker.field = field  # type: ignore[method-assign]
+    setting.rounds(4)
+
+    assert setting.paused == [0.1, 0.2, 0.4] and len(caplog.records) == 1
+    assert len(setting.heard) == 4
+
+
+def test_vote_on_a_run_whose_key_holds_something_else_keeps_nobody_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    setting = Setting(callbacks=stops())
+    setting.broker.strange = {streams.commands(RUN)}
+    vote(setting)
+    setting.rounds(2)
+    setting.told.epoch(2, cost__loss=rows(2, 0.5))
+    setting.publish()
+    setting.rounds(2)
+
+    assert setting.heard[-1] == ("epoch_end", 10)
+    assert len(caplog.records) == 1 and "run 'digits': it cannot be asked to stop" in caplog.text

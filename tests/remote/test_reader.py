@@ -9,6 +9,7 @@ from tests.remote.told import RUN, RUN_ID, Telling, entry
 from tests.support.runs import FakeClock
 from trainsignal.errors import RelayError
 from trainsignal.relay import streams
+from trainsignal.relay.broker import WrongKeyError
 from trainsignal.relay.messages import Message
 from trainsignal.remote.reader import LIST_EVERY_S, PAGE, Reader
 from trainsignal.remote.source import Source
@@ -63,19 +64,6 @@ def test_messages_of_both_streams_come_in_order() -> None:
     assert setting.poll() == []
 
 
-@pytest.mark.parametrize("key", [streams.events("odd"), streams.minibatches("odd")])
-def test_run_with_a_key_of_another_kind_is_passed_over_and_the_others_are_read(
-    key: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    setting = Setting()
-    setting.broker.list_run("odd", entry(run_id="odd"))
-    setting.broker.put(key, "field", "text")
-    setting.tell_epochs(0)
-
-    assert setting.poll() == [(RUN, number) for number in range(1, 4)]
-    assert f"{key} on the broker is no stream" in caplog.text
-
-
 def test_run_that_is_not_there_is_waited_for_aloud(caplog: pytest.LogCaptureFixture) -> None:
     setting = Setting("mnist")
     for number in range(30):
@@ -86,7 +74,7 @@ def test_run_that_is_not_there_is_waited_for_aloud(caplog: pytest.LogCaptureFixt
 
     (record,) = [record for record in caplog.records if "waits for" in record.message]
     assert record.message.startswith(f"waits for the run 'mnist'; there are: {RUN}, run 00, run 01,")
-    assert record.message.endswith("run 18, … 11 more")
+    assert record.message.endswith("run 18 and 11 more")
 
 
 def test_first_run_of_a_broker_is_waited_for_aloud(caplog: pytest.LogCaptureFixture) -> None:
@@ -581,3 +569,68 @@ def test_place_of_the_first_entry_of_a_millisecond_is_found_again() -> None:
 
     assert setting.poll() == []
     assert source.places[streams.events(RUN)].endswith("-0") and source.merge.duplicates == 0
+
+
+def test_run_with_a_strange_key_is_passed_over_and_all_others_are_read() -> None:
+    setting, other = Setting(), Telling("another")
+    setting.tell_epochs(0)
+    setting.broker.list_run("mnist", entry(run_id="another"))
+    setting.broker.publish("mnist", other.begin())
+    setting.broker.strange = {streams.minibatches("mnist")}
+
+    assert setting.poll() == []
+    assert setting.poll() == [(RUN, number) for number in (1, 2, 3)]
+    setting.tell_epochs(1)
+    assert setting.poll() == [(RUN, number) for number in (4, 5, 6)]
+    setting.broker.strange = set()
+    assert setting.poll() == []
+    setting.list_again()
+    assert setting.poll() == [("mnist", 1)]
+    assert setting.troubles.counts == {("mnist", "strange key"): 1}
+
+
+def test_key_that_becomes_strange_while_its_run_is_read_stops_that_run_alone() -> None:
+    setting, other = Setting(), Telling("another")
+    setting.tell_epochs(0)
+    setting.broker.list_run("mnist", entry(run_id="another"))
+    setting.broker.publish("mnist", other.begin())
+    assert len(setting.poll()) == 4
+    setting.broker.strange = {streams.events("mnist")}
+    setting.tell_epochs(1)
+    assert setting.poll() == []
+
+    assert setting.poll() == [(RUN, number) for number in (4, 5, 6)]
+    assert setting.poll() == []
+
+
+def test_list_of_runs_that_is_none_is_an_error() -> None:
+    setting = Setting()
+    setting.broker.strange = {streams.RUNS}
+
+    for _ in range(2):
+        with pytest.raises(WrongKeyError):
+            setting.poll()
+    setting.broker.strange = set()
+    setting.tell_epochs(0)
+    assert len(setting.poll()) == 3
+
+
+def test_run_that_is_waited_for_is_told_once_with_those_that_there_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    setting = Setting(run="mnist")
+    setting.broker.list_run("digits (2)", entry(run_id="another"))
+    for _ in range(3):
+        setting.poll()
+        setting.list_again()
+
+    assert [one.getMessage() for one in caplog.records] == [
+        "waits for the run 'mnist'; there are: digits, digits (2)"
+    ]
+
+
+def test_run_that_is_there_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    Setting(run=RUN).poll()
+    Setting().poll()
+
+    assert not caplog.records

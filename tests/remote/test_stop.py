@@ -12,7 +12,7 @@ from tests.support.runs import FakeClock
 from trainsignal.errors import ConfigurationError, RelayError, RunStateError
 from trainsignal.relay import streams
 from trainsignal.relay.broker import Entry
-from trainsignal.relay.requests import Answer, StopCommand
+from trainsignal.relay.requests import RUNNING, Answer, StopCommand
 from trainsignal.remote import request_remote_stop, stop
 
 
@@ -68,6 +68,23 @@ def test_run_that_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     assert 9 <= broker.reads <= 12
 
 
+def test_silence_of_a_run_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = AnsweringBroker(None)
+    broker.time_ms += 3_600_000
+
+    with pytest.raises(
+        RelayError,
+        match=r"within 10 s, and has given no sign of life for 3[56]\d\d s: its process may be gone",
+    ):
+        ask(broker, monkeypatch)
+
+
+@pytest.mark.parametrize("timeout_s", [-1.0, float("nan")])
+def test_time_to_wait_that_is_none_is_an_error(timeout_s: float) -> None:
+    with pytest.raises(ConfigurationError, match=r"timeout_s=.*: expected seconds"):
+        request_remote_stop("redis://fake", RUN, "enough", timeout_s=timeout_s)
+
+
 def test_run_that_is_over_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     broker = AnsweringBroker()
     broker.list_run(RUN, entry("failed"))
@@ -112,3 +129,27 @@ def test_entry_that_is_no_run_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
 def test_author_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="author"):
         ask(AnsweringBroker(), monkeypatch, author="")
+
+
+def test_runs_that_have_the_name_of_one_that_is_over_and_go_on_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = AnsweringBroker()
+    for name, state in ((RUN, "completed"), (f"{RUN} (2)", "failed"), (f"{RUN} (10)", RUNNING)):
+        broker.list_run(name, entry(state))
+    for name in (f"{RUN} (3)", "digit", "other (3)"):
+        broker.list_run(name, entry())
+    broker.hashes[streams.RUNS][f"{RUN} (4)"] = b"nonsense"
+    broker.hashes[streams.RUNS][f"{RUN} (5)"] = b"[" * 5000
+
+    for run in (RUN, f"{RUN} (2)"):
+        with pytest.raises(RunStateError, match=r"there still goes on: digits \(3\), digits \(10\)$"):
+            ask(broker, monkeypatch, run)
+
+
+def test_run_that_is_over_and_has_no_heirs_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = AnsweringBroker()
+    broker.list_run(RUN, entry("failed"))
+
+    with pytest.raises(RunStateError, match=r"the run 'digits' is over: failed$"):
+        ask(broker, monkeypatch)

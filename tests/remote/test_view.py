@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,9 +38,9 @@ def test_long_names_stay_apart_and_fit_every_file_system() -> None:
 class Listening:
     """Takes the place of `listen`."""
 
-    def __init__(self, error: BaseException | None = None, *, interrupts: bool = False) -> None:
+    def __init__(self, error: BaseException | None = None, *, signal_number: int | None = None) -> None:
         self.error = error
-        self.interrupts = interrupts
+        self.signal_number = signal_number
         self.archives: list[Path] = []
         self.has_ended = threading.Event()
 
@@ -49,8 +51,8 @@ class Listening:
         self.archives[0].touch()
         if self.error is not None:
             raise self.error
-        if self.interrupts:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if self.signal_number is not None:
+            signal.pthread_kill(threading.main_thread().ident or 0, self.signal_number)
         while not is_over():
             self.has_ended.wait(0.01)
         self.has_ended.set()
@@ -72,7 +74,7 @@ def test_error_of_the_listener_ends_the_view_and_the_folder(monkeypatch: pytest.
 
 @pytest.mark.parametrize("opens", [True, False])
 def test_ctrl_c_ends_the_view_quietly(opens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    listening, said, opened = Listening(interrupts=True), list[str](), list[str]()
+    listening, said, opened = Listening(signal_number=signal.SIGINT), list[str](), list[str]()
 
     def open_in_browser(address: str) -> bool:
         opened.append(address)
@@ -91,3 +93,62 @@ def test_ctrl_c_ends_the_view_quietly(opens: bool, monkeypatch: pytest.MonkeyPat
 def test_port_that_is_in_use_is_told_before_anything_is_listened_to() -> None:
     with pytest.raises(ConfigurationError, match="no port"):
         view_remote("redis://host", port=70_000, tell=lambda text: None)
+
+
+@pytest.mark.parametrize("own", [signal.SIG_DFL, lambda number, frame: None], ids=["default", "own"])
+def test_sigterm_ends_the_view_and_leaves_its_handler_as_it_was(
+    own: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening = Listening(signal_number=signal.SIGTERM)
+    monkeypatch.setattr(view, "listen", listening)
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        view_remote("redis://host", port=0, tell=lambda text: None)
+        assert signal.getsignal(signal.SIGTERM) == own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert listening.has_ended.is_set()
+    assert not listening.archives[0].parent.exists()
+
+
+def test_sigterm_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "listen", Listening(ConfigurationError("no such broker")))
+    amid: list[Any] = []
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with pytest.raises(ConfigurationError):
+            view_remote(
+                "redis://host", port=0, tell=lambda text: amid.append(signal.getsignal(signal.SIGTERM))
+            )
+        assert [*amid, signal.getsignal(signal.SIGTERM)] == [signal.SIG_IGN] * 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_view_in_another_thread_leaves_signals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "listen", Listening(ConfigurationError("no such broker")))
+    before = signal.getsignal(signal.SIGTERM)
+    with ThreadPoolExecutor(1) as thread:
+        viewed = thread.submit(view_remote, "redis://host", port=0, tell=lambda text: None)
+        with pytest.raises(ConfigurationError, match="no such broker"):
+            viewed.result(60)
+
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_list_of_runs_is_headed_by_the_address_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pages: list[Any] = []
+
+    def note(folder: Path, axis: str, *, title: str) -> Any:
+        pages.append(title)
+        return {}
+
+    monkeypatch.setattr(view, "listen", Listening(ConfigurationError("no such broker")))
+    monkeypatch.setattr(view, "pages_of", note)
+    with pytest.raises(ConfigurationError):
+        view_remote("redis://user:secret@host", port=0, tell=lambda text: None)
+
+    assert pages == ["Runs at redis://user:***@host"]

@@ -16,13 +16,17 @@ ESCAPES: Final = "'@' as %40, ':' as %3A, '/' as %2F, '#' as %23, '%' as %25"
 """How to write characters of a password that mean something else in an address."""
 
 _LOGIN = re.compile(r"^(\w*://[^:@/]*):.*@", re.DOTALL)
+_LOGIN_ALONE = re.compile(r"^(\w*://)[^:@/]+@")
 _NO_PORT = re.compile(r"^(\w*://[^:@/\[\]]*):(?!\d+(?:[/?]|$)).*", re.DOTALL)
 _OPTION = re.compile(r"([?&][^=&]*password=)[^&]*", re.IGNORECASE)
 
 
 def masked_url(url: str) -> str:
-    """Return an address with "***" in place of each password; whatever the user wrote, none is left."""
-    masked, logins = _LOGIN.subn(r"\1:***@", url)
+    """Return an address with "***" in place of each password; whatever the user wrote, none is left.
+
+    That is also in place of a user alone, which may be a password whose ":" was forgotten.
+    """
+    masked, logins = _LOGIN.subn(r"\1:***@", _LOGIN_ALONE.sub(r"\1***@", url))
     if not logins:  # what looks like a port may be a password whose "@host" was forgotten
         masked = _NO_PORT.sub(r"\1:***", masked)
     return _OPTION.sub(r"\1***", masked)
@@ -33,7 +37,7 @@ def check_url(url: object) -> None:
 
     Raises:
         ConfigurationError: no text, another scheme, no number as port or database, an option that cannot be
-            set; the text holds no password.
+            set; the message holds no password.
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"url={url!r:.100}: expected the address of a broker, redis://host[:port]")

@@ -6,6 +6,7 @@ twice. Knows no message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +20,21 @@ from trainsignal.relay.streams import FIELD
 TIMEOUT_S: Final = 5.0
 """So long the server may take to answer."""
 
+_MOST_NAMED: Final = 3
+"""Keys that an error names."""
+
+_UNKNOWN_OPTION = re.compile(r"unexpected keyword argument '(\w+)'")
+
 _QUOTED: Final = "of pipeline caused error: "
 """Ends, in an error of redis-py, what it quotes of a message."""
 
 
 class AccessDeniedError(RelayError):
     """The broker does not let us in: a wrong or missing password, or no right to do this."""
+
+
+class WrongKeyError(RelayError):
+    """What the broker keeps under a key is of another type than ours: somebody else has written there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,8 @@ class Broker:
 
     A connection that is lost is always an error, for the server may have forgotten everything since. To be
     used by one thread at a time. Every method but `close` raises `RelayError` where the server cannot be
-    reached or says no, `AccessDeniedError` where it does not let us in; the text holds no password.
+    reached or says no, `AccessDeniedError` where it does not let us in, `WrongKeyError`
+    where a key holds something else; the text holds no password.
 
     Args:
         url: redis://, rediss:// or unix://.
@@ -77,6 +88,7 @@ class Broker:
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
         check_url(url)
         self.url = masked_url(url)
+        self._hint = "" if self.url == url else f" (in a password, write {ESCAPES})"
         redis: Any = require("redis", "relay", "The relay")
         self._errors: Any = redis.exceptions
         self._timeout_s = timeout_s
@@ -88,7 +100,12 @@ class Broker:
                 redis_connect_func=self._connected,
             )  # fmt: skip
             self._client.connection_pool.make_connection()  # connects nothing, and takes the options
-        except (TypeError, ValueError) as error:
+        except TypeError as error:
+            unknown = _UNKNOWN_OPTION.search(str(error))
+            raise ConfigurationError(
+                f"url={self.url!r}: {error if unknown is None else f'the option {unknown[1]!r} is not known'}"
+            ) from None
+        except ValueError as error:
             raise ConfigurationError(f"url={self.url!r}: {error}") from None
 
     def close(self) -> None:
@@ -101,11 +118,14 @@ class Broker:
         Where the server refuses one for want of memory or of rights, none is appended. After another error
         all, some or none may be.
         """
+        given = tuple(additions)
         with self._our_errors(), self._client.pipeline(transaction=True) as pipeline:
-            for one in additions:
+            for one in given:
                 pipeline.xadd(one.stream, {FIELD: one.text}, maxlen=one.kept, approximate=True)
-            for answer in pipeline.execute(raise_on_error=False):  # its own error quotes the message
-                if isinstance(answer, Exception):
+            answers = pipeline.execute(raise_on_error=False)  # its own error quotes the message
+        for one, answer in zip(given, answers, strict=True):
+            if isinstance(answer, Exception):
+                with self._our_errors(one.stream):
                     raise answer
 
     def read(
@@ -119,14 +139,14 @@ class Broker:
             block_s: so long to wait for a first entry, in seconds, shorter than the time-out; 0: not at all.
         """
         assert block_s < self._timeout_s  # else the wait would be taken for a dead server
-        with self._our_errors():
+        with self._our_errors(*after):
             block_ms = max(1, round(block_s * 1000)) if block_s else None
             found: Any = self._client.xread(dict(after), count=count, block=block_ms)
         return {_text(stream): _entries(entries) for stream, entries in found}
 
     def newest(self, stream: str, count: int = 1) -> list[Entry]:
         """Return the last entries of a stream, newest first."""
-        with self._our_errors():
+        with self._our_errors(stream):
             return _entries(self._client.xrevrange(stream, count=count))
 
     def now_ms(self) -> int:
@@ -135,32 +155,35 @@ class Broker:
             seconds, microseconds = self._client.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    def may_be_stream(self, key: str) -> bool:
-        """Return whether a key holds a stream, or nothing yet."""
-        with self._our_errors():
-            kind: bytes = self._client.type(key)
-        return kind in (b"stream", b"none")
+    def no_streams(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return those of these keys that hold something else than a stream, and its type in Redis' words."""
+        given = tuple(keys)
+        with self._our_errors(), self._client.pipeline(transaction=False) as pipeline:
+            for key in given:
+                pipeline.type(key)
+            kinds: list[str] = [_text(kind) for kind in pipeline.execute()]
+        return {key: kind for key, kind in zip(given, kinds, strict=True) if kind not in ("stream", "none")}
 
     def fields(self, key: str) -> dict[str, bytes]:
         """Return all of a hash; {} where there is none."""
-        with self._our_errors():
+        with self._our_errors(key):
             found: Any = self._client.hgetall(key)
         return {_text(name): value for name, value in found.items()}
 
     def field(self, key: str, name: str) -> bytes | None:
         """Return one field of a hash; None where there is none."""
-        with self._our_errors():
+        with self._our_errors(key):
             value: bytes | None = self._client.hget(key, name)
         return value
 
     def put(self, key: str, name: str, text: str) -> None:
         """Set one field of a hash."""
-        with self._our_errors():
+        with self._our_errors(key):
             self._client.hset(key, name, text)
 
     def put_new(self, key: str, name: str, text: str) -> bool:
         """Set one field of a hash, unless it is there; return whether it was set."""
-        with self._our_errors():
+        with self._our_errors(key):
             return bool(self._client.hsetnx(key, name, text))
 
     def _connected(self, connection: Any) -> None:
@@ -171,23 +194,36 @@ class Broker:
         self._may_connect = False
 
     @contextmanager
-    def _our_errors(self) -> Generator[None]:
+    def _our_errors(self, *keys: str) -> Generator[None]:
+        """Make redis-py's errors ours; `keys` are those that the body asks for."""
         denied = (
             self._errors.AuthenticationError, self._errors.AuthorizationError, self._errors.NoPermissionError,
         )  # fmt: skip
         try:
             yield
         except self._errors.ResponseError as error:
+            words = _words(error).rpartition(_QUOTED)[2]
+            if words.startswith("WRONGTYPE"):
+                named = " or ".join(map(repr, keys[:_MOST_NAMED]))
+                raise WrongKeyError(
+                    f"the broker at {self.url} has under the key {named} something else than trainsignal "
+                    "writes there: delete or rename it"
+                ) from error
             kind = AccessDeniedError if isinstance(error, denied) else RelayError
-            words = str(error).rpartition(_QUOTED)[2]
             raise kind(f"the broker at {self.url} says: {words}") from error
         except denied as error:
             self._may_connect = True
-            hint = f" (in a password, write {ESCAPES})" if "***" in self.url else ""
-            raise AccessDeniedError(f"the broker at {self.url} does not let us in: {error}{hint}") from error
+            raise AccessDeniedError(
+                f"the broker at {self.url} does not let us in: {_words(error)}{self._hint}"
+            ) from error
         except (self._errors.RedisError, OSError, UnicodeError) as error:  # the last: of a strange host
             self._may_connect = True
-            raise RelayError(f"the broker at {self.url} cannot be reached: {error}") from error
+            raise RelayError(f"the broker at {self.url} cannot be reached: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    """Return what an error says, without the full stop that some have, for more may follow."""
+    return str(error).rstrip(".")
 
 
 def _entries(pairs: Any) -> list[Entry]:

@@ -27,11 +27,14 @@ class Claim:
         name: of the run.
         number: of the last message of the run in its streams; 0: none.
         durable: count of the last durable one; 0: none.
+        other: how the run is listed that has the name which was tried first; None: this one has it, or that
+            is not known.
     """
 
     name: str
     number: int
     durable: int
+    other: RunEntry | None = None
 
 
 def claim_name(broker: Broker, wanted: str, entry: RunEntry, before: str | None = None) -> Claim:
@@ -48,13 +51,18 @@ def claim_name(broker: Broker, wanted: str, entry: RunEntry, before: str | None 
     Raises:
         RelayError: the broker cannot be reached, or no name is free.
     """
+    first, other = before or wanted, None
     names = (free_name(wanted, number) for number in range(1, MOST_NAMES + 1))
     for name in names if before is None else (before, *names):
         last = _last(broker, events(name), lambda message: message.durable is not None)
         if last is not None and last.run_id != entry.run_id:
+            if name == first:
+                other = _holder(broker, name)
             continue  # also where the list has lost the other run
         if not broker.put_new(RUNS, name, entry.encode()):
-            if _holder(broker, name) != entry.run_id:
+            holder = _holder(broker, name)
+            if holder is None or holder.run_id != entry.run_id:
+                other = holder if name == first else other
                 continue
             broker.put(RUNS, name, entry.encode())
         block = _last(broker, minibatches(name), lambda message: message.run_id == entry.run_id)
@@ -62,15 +70,16 @@ def claim_name(broker: Broker, wanted: str, entry: RunEntry, before: str | None 
             name,
             max(0 if one is None else one.number for one in (last, block)),
             0 if last is None else last.durable or 0,
+            other,
         )
     raise RelayError(f"{MOST_NAMES} runs at {broker.url} have the name {wanted!r}: choose another run_name")
 
 
-def _holder(broker: Broker, name: str) -> str | None:
-    """Return the run that a name belongs to; None where the list holds something else."""
+def _holder(broker: Broker, name: str) -> RunEntry | None:
+    """Return the run that a name belongs to, as it is listed; None where the list holds something else."""
     text = broker.field(RUNS, name)
     try:
-        return None if text is None else RunEntry.decode(text).run_id
+        return None if text is None else RunEntry.decode(text)
     except MessageError:
         return None
 

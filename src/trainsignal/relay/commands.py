@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from trainsignal.relay.broker import Addition, Broker
+from trainsignal.relay.broker import Addition, Broker, WrongKeyError
 from trainsignal.relay.messages import MessageError
 from trainsignal.relay.requests import Answer, StopCommand
 from trainsignal.relay.streams import MOST_REQUESTS, answers, commands
@@ -61,13 +61,19 @@ class CommandDesk:
         if self._after is None:  # what was asked of an earlier process is not obeyed
             began_ms = broker.now_ms() - round((self._clock() - self._began_s) * 1000)
             self._after = f"{began_ms}-0"
+        try:
+            self._serve(broker, run_name, self._after)
+        except WrongKeyError as error:
+            self._tell(f"requests to this run are not heard, or not answered: {error}")
+
+    def _serve(self, broker: Broker, run_name: str, after: str) -> None:
         stream = commands(run_name)
-        for entry in broker.read({stream: self._after}).get(stream, []):
+        for entry in broker.read({stream: after}).get(stream, []):
             self._after = entry.id
             try:
                 command = StopCommand.decode(entry.text)
             except MessageError as error:
-                self._tell(error)
+                self._tell(f"the relay passes over commands that are none: {error}")
                 continue
             broker.append([Addition(answers(run_name), self._answer(command).encode(), MOST_REQUESTS)])
 
@@ -80,7 +86,7 @@ class CommandDesk:
         self._on_stop()
         return Answer(command.id, accepted=True, text=ACCEPTED)
 
-    def _tell(self, error: MessageError) -> None:
+    def _tell(self, words: str) -> None:
         if not self._has_told:
             self._has_told = True
-            _logger.warning("the relay passes over commands that are none: %s", error)
+            _logger.warning("%s", words)

@@ -51,7 +51,6 @@ class Delivery:
         entry: what the list of runs says of the run; its `seen_at` is set here.
         trimmed_to: durable messages that the broker keeps, about.
         clock: seconds, monotonic.
-        wall_clock: seconds since 1970-01-01 UTC.
 
     Attributes:
         is_denied: whether the broker did not let us in at the last attempt.
@@ -67,7 +66,6 @@ class Delivery:
         trimmed_to: int,
         *,
         clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.is_denied = False
         self._broker = broker
@@ -77,7 +75,6 @@ class Delivery:
         self._entry = entry
         self._trimmed_to = trimmed_to
         self._clock = clock
-        self._wall_clock = wall_clock
         self._before: Claim | None = None  # what an earlier process of the run left; None: not known yet
         self._is_connected = False
         self._failures = 0  # since all was well
@@ -132,10 +129,7 @@ class Delivery:
         before = None if self._before is None else self._name
         claim = claim_name(self._broker, self._wanted_name, self._entry_now(), before)
         if claim.name != self._name:
-            _logger.warning(
-                "another run at %s has the name %r: this one is %r",
-                self._broker.url, self._name, claim.name,
-            )  # fmt: skip
+            self._notices.another_name(self._name, claim, self._broker.url)
             self._name = claim.name
         if self._before is None:
             self._before = claim
@@ -190,7 +184,7 @@ class Delivery:
             self._served_at = now
 
     def _entry_now(self) -> RunEntry:
-        return replace(self._entry, seen_at=self._wall_clock())
+        return replace(self._entry, seen_at=self._broker.now_ms() / 1000)
 
     def _failed(self, *, is_denied: bool) -> float:
         """Note that it did not work out, and return how long to wait."""

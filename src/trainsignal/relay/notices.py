@@ -6,8 +6,10 @@ import logging
 
 from trainsignal.errors import RelayError
 from trainsignal.relay.broker import AccessDeniedError
+from trainsignal.relay.claim import Claim
 from trainsignal.relay.messages import MessageError
 from trainsignal.relay.outbox import Outbox
+from trainsignal.relay.requests import RUNNING
 
 _logger = logging.getLogger(__name__)
 
@@ -41,6 +43,14 @@ class Notices:
             meanwhile += f"; the oldest {of_durables} messages of epochs and the like were given up"
         level = logging.WARNING if of_durables else logging.INFO
         _logger.log(level, "the run is relayed as %r by the broker at %s%s", name, url, meanwhile)
+
+    def another_name(self, wanted: str, claim: Claim, url: str) -> None:
+        """Tell that the run has got another name than it was to have, for another run has that."""
+        other = claim.other
+        is_over = "" if other is None or other.state == RUNNING else f", which is over ({other.state}),"
+        _logger.warning(
+            "another run at %s%s has the name %r: this one is %r", url, is_over, wanted, claim.name
+        )
 
     def failure(self, error: RelayError) -> None:
         """Tell that the broker cannot be reached, or does not do what it is asked for."""

@@ -92,7 +92,8 @@ class RunEntry:
         started_at: when this process began the run, in seconds since 1970-01-01 UTC.
         allow_remote_stop: whether it obeys a `StopCommand`.
         state: `RUNNING`, or the exit reason.
-        seen_at: when it last gave a sign of life, in seconds since 1970-01-01 UTC; about every 2 s.
+        seen_at: when it last gave a sign of life, about every 2 s, in seconds since 1970-01-01 UTC by the
+            broker's clock.
         process: tells this process from the others of the run, where that is resumed.
     """
 

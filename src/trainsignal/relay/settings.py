@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import cast
+from numbers import Real
+from typing import Final, cast
 
 from trainsignal.errors import ConfigurationError
 from trainsignal.frequency import is_int
@@ -13,6 +14,8 @@ from trainsignal.relay.broker import Broker
 from trainsignal.relay.messages import DURABLE_SIGNALS, MINIBATCHES
 from trainsignal.relay.streams import check_run_name
 from trainsignal.signals import CATALOGUE
+
+_LONGEST_CLOSING_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,14 +57,12 @@ class Relay:
         """Check what was given."""
         Broker(self.url).close()  # connects nothing
         if self.run_name is not None:
-            if not isinstance(cast("object", self.run_name), str):
-                raise ConfigurationError(f"run_name={self.run_name!r}: expected a name, or None")
             check_run_name(self.run_name)
-        if not isinstance(cast("object", self.allow_remote_stop), bool):
+        _check_names("signals", self.signals)
+        if self.series is not None:
+            _check_names("series", self.series)
+        if not _is_bool(self.allow_remote_stop):
             raise ConfigurationError(f"allow_remote_stop={self.allow_remote_stop!r}: expected True or False")
-        for name, given in (("signals", self.signals), ("series", self.series or ())):
-            if isinstance(given, str):
-                raise ConfigurationError(f"{name}={given!r}: expected a tuple of names, such as ({given!r},)")
         own = {spec.name for spec in CATALOGUE} | DURABLE_SIGNALS | {MINIBATCHES}
         told = [name for name in self.signals if name in own]
         if told:
@@ -72,9 +73,33 @@ class Relay:
         for name, number in (("queue_size", self.queue_size), ("trimmed_to", self.trimmed_to)):
             if not is_int(number) or number < 1:
                 raise ConfigurationError(f"{name}={number!r}: expected an int of at least 1")
-        is_number = isinstance(cast("object", self.closing_s), (int, float))
-        if not (is_number and 0 <= self.closing_s <= 3600):
-            raise ConfigurationError(f"closing_s={self.closing_s!r}: expected seconds, from 0 to an hour")
+        if not _is_closing_time(self.closing_s):
+            raise ConfigurationError(
+                f"closing_s={self.closing_s!r}: expected seconds, a number from 0 to {_LONGEST_CLOSING_S}"
+            )
 
     def __repr__(self) -> str:
         return f"Relay({masked_url(self.url)!r}, run_name={self.run_name!r})"
+
+
+def _check_names(name: str, given: object) -> None:
+    """Refuse what is no tuple of names, or the like.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if isinstance(given, (str, bytes)):
+        raise ConfigurationError(f"{name}={given!r}: expected a tuple of names, such as ({given!r},)")
+    if not isinstance(given, Collection):
+        raise ConfigurationError(f"{name}={given!r}: expected a tuple of names")
+    for one in cast("Collection[object]", given):
+        if not isinstance(one, str) or not one:
+            raise ConfigurationError(f"{name}={given!r}: expected a tuple of names, and {one!r} is none")
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_closing_time(value: object) -> bool:
+    return not _is_bool(value) and isinstance(value, Real) and 0 <= float(value) <= _LONGEST_CLOSING_S

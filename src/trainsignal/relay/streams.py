@@ -23,6 +23,7 @@ MOST_REQUESTS: Final = 100
 """Entries that the broker keeps of `commands` and of `answers`, about."""
 
 _NAME = re.compile(rf"[\w.\- ]{{1,{LONGEST_NAME}}}")
+_NUMBER = re.compile(r" \(\d{1,6}\)$")
 _NAME_ON_BROKER = re.compile(rf"[\w.\- ]{{1,{LONGEST_NAME}}}(?: \(\d{{1,6}}\))?")
 
 
@@ -47,17 +48,20 @@ def answers(run: str) -> str:
 
 
 def listener(name: str) -> str:
-    """Return the key of the hash in which a named listener keeps how far it is: run_id -> durable count."""
+    """Return the key of the hash in which a named listener keeps how far it is.
+
+    A field for each run: run_id -> JSON object of durable counts, one for each process of the run.
+    """
     return f"trainsignal:listener:{name}"
 
 
-def check_run_name(name: str) -> None:
+def check_run_name(name: object) -> None:
     """Refuse what cannot name a run.
 
     Raises:
-        ConfigurationError: it is empty, too long, or holds other characters.
+        ConfigurationError: it is no text, empty, too long, or holds other characters.
     """
-    if not _NAME.fullmatch(name) or name != name.strip():
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name != name.strip():
         raise ConfigurationError(
             f"run_name={name!r}: expected up to {LONGEST_NAME} letters, digits, '.', '_', '-' and spaces "
             "between them"
@@ -67,6 +71,11 @@ def check_run_name(name: str) -> None:
 def is_run_name(name: str) -> bool:
     """Return whether a run can have this name on the broker, where "name (2)" tells it from another."""
     return _NAME_ON_BROKER.fullmatch(name) is not None and name == name.strip()
+
+
+def base_name(name: str) -> str:
+    """Return the name that a run was given, of the one that it has on the broker: "name" of "name (2)"."""
+    return _NUMBER.sub("", name)
 
 
 def free_name(name: str, number: int) -> str:

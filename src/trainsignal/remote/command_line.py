@@ -26,7 +26,7 @@ _URL = (
 
 def is_broker(path: str) -> bool:
     """Return whether what `view` is given is the address of a broker, not a path."""
-    return "://" in path
+    return "://" in path or _VARIABLE.match(path) is not None
 
 
 def address_of(text: str) -> str:
@@ -58,7 +58,7 @@ def add_listen(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--signal", metavar="SIGNAL",
-        help=f"at which functions are called (default: {_SIGNAL})",
+        help=f"at which the functions of --handler are called (default: {_SIGNAL})",
     )  # fmt: skip
     parser.add_argument(
         "--name", metavar="NAME", help="go on where the last listener of this name was when it ended"

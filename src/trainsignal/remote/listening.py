@@ -14,7 +14,7 @@ from typing import Final
 from trainsignal.callback import Callback
 from trainsignal.errors import ConfigurationError, RelayError
 from trainsignal.relay import streams
-from trainsignal.relay.broker import AccessDeniedError, Addition, Broker
+from trainsignal.relay.broker import AccessDeniedError, Addition, Broker, WrongKeyError
 from trainsignal.relay.messages import Message
 from trainsignal.remote.following import FollowedRun
 from trainsignal.remote.handlers import Handler, check_handlers
@@ -126,7 +126,7 @@ class Listener:
         self._positions = Positions(broker, name)
         self._backlog: deque[tuple[Source, Message]] = deque()
         self._runs: dict[Source, FollowedRun] = {}
-        self._commands: list[Addition] = []
+        self._commands: deque[tuple[str, Addition]] = deque()
         self._voters: set[tuple[str, float, str]] = set()
         self._has_connected = self._is_away = False
 
@@ -165,13 +165,19 @@ class Listener:
     def _exchange(self) -> None:
         """Bring to the broker what is new here, and fetch what is new there."""
         self._positions.save()
-        if self._commands:
-            self._broker.append(self._commands)
-            self._commands = []
+        while self._commands:
+            self._send(*self._commands[0])
+            self._commands.popleft()
         if not self._backlog:
             self._backlog.extend(self._reader.poll(LOOK_EVERY_S))
         for source in {source for source, _ in self._backlog} - self._runs.keys():
-            self._positions.find(source.name, source.entry.run_id, self.troubles)  # which keeps what it found
+            self._positions.find(source.name, source.entry.run_id, self.troubles)
+
+    def _send(self, run: str, command: Addition) -> None:
+        try:
+            self._broker.append([command])
+        except WrongKeyError as error:
+            self.troubles.note(run, "strange key", f"it cannot be asked to stop: {error}")
 
     def _work_off(self) -> None:
         """Publish what was fetched, and note after each message that is not to come again how far that is."""
@@ -214,7 +220,8 @@ class Listener:
             )  # fmt: skip
             return
         _logger.info("asking the run %r to stop: %s (%s)", run.name, reason, author)
-        self._commands.append(addition(run.name, stop_command(run.entry, reason, author or "callback")))
+        command = addition(run.name, stop_command(run.entry, reason, author or "callback"))
+        self._commands.append((run.name, command))
 
     def _reach(self, action: Callable[[], object]) -> bool:
         """Do something that needs the broker; return whether it could be done.

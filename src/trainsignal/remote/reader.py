@@ -13,13 +13,15 @@ from typing import Final
 
 from trainsignal.errors import RelayError
 from trainsignal.relay import streams
-from trainsignal.relay.broker import Broker, Entry
+from trainsignal.relay.broker import Broker, Entry, WrongKeyError
 from trainsignal.relay.messages import Message, MessageError, decode
 from trainsignal.relay.requests import RunEntry
 from trainsignal.remote.merge import Merge, Page
+from trainsignal.remote.run_names import in_words, run_names
 from trainsignal.remote.signs import SignsOfLife
 from trainsignal.remote.source import BEGIN, Source
-from trainsignal.remote.troubles import Troubles
+from trainsignal.remote.strange_keys import look_for_strange_keys
+from trainsignal.remote.troubles import LATE, Troubles
 
 _logger = logging.getLogger(__name__)
 
@@ -29,8 +31,6 @@ PAGE: Final = 25
 LIST_EVERY_S: Final = 1.0
 """Seconds after which the list of runs is read again."""
 
-_MOST_NAMES: Final = 20
-_LATE: Final = "minibatches that came too late are left out"
 _LARGEST_JUMP: Final = 10**7
 """A number so much further on than the one before it is taken for an error."""
 
@@ -92,8 +92,10 @@ class Reader:
                 self._list_at = self._clock() + LIST_EVERY_S
             wanted = {source.name: source.wanted() for source in self._sources.values()}
             found = self._read({key: place for one in wanted.values() for key, place in one.items()}, wait_s)
-        except RelayError:
+        except RelayError as error:
             self.lose_places()
+            if isinstance(error, WrongKeyError) and self._finds_strange_keys():
+                return []
             raise
         sources = [source for source in self._sources.values() if wanted[source.name]]
         return [(source, message) for source in sources for message in self._merged(source, wanted, found)]
@@ -101,6 +103,9 @@ class Reader:
     def lose_places(self) -> None:
         """Note that the connection was lost, perhaps to others: the broker may have forgotten everything."""
         self._is_lost = True
+
+    def _finds_strange_keys(self) -> bool:
+        return look_for_strange_keys(self._broker, self._sources.values(), self._troubles)
 
     def _read(self, after: dict[str, str], wait_s: float) -> dict[str, list[Entry]]:
         if not after:
@@ -130,7 +135,7 @@ class Reader:
         messages = list(merge.ready())
         are_last = len(pages) == len(source.places) and all(page.is_last for page in pages.values())
         source.is_exhausted = are_last and not merge.is_waiting
-        self._troubles.note(source.name, "late", _LATE, merge.late - late)
+        self._troubles.note(source.name, "late", LATE, merge.late - late)
         self._troubles.note(
             source.name, "missing", f"{merge.missing - missing} messages have been lost on the broker",
             merge.missing - missing,
@@ -159,12 +164,16 @@ class Reader:
         self._listed = listed
         if self._run is not None and self._run not in listed and not self._has_told_of_absence:
             self._has_told_of_absence = True
-            _logger.warning("waits for the run %r; there %s", self._run, _are(listed))
+            names = run_names(listed)
+            there = f"there are: {in_words(names)}" if names else "there are none yet"
+            _logger.warning("waits for the run %r; %s", self._run, there)
         for name in sorted(
             changed, key=lambda name: name not in self._sources
         ):  # who lost a name, before all
             if self._run in (None, name):
                 self._note_run(name, listed[name])
+        if any(source.is_passed_over for source in self._sources.values()):
+            self._finds_strange_keys()
         self._signs.look(
             {name: source.entry for name, source in self._sources.items()}, self._broker.now_ms()
         )
@@ -180,13 +189,6 @@ class Reader:
             return
         source = self._sources.get(name)
         if source is None or source.entry.run_id != entry.run_id:
-            keys = (streams.events(name), streams.minibatches(name))
-            foreign = [key for key in keys if not self._broker.may_be_stream(key)]
-            if foreign:
-                self._troubles.note(
-                    name, "bad", f"it is passed over: {foreign[0]} on the broker is no stream"
-                )
-                return
             if source is not None:
                 self._displaced[source.entry.run_id] = source
             self._sources[name] = source = self._moved(name, entry.run_id) or Source(name, entry)
@@ -201,7 +203,7 @@ class Reader:
         if source is not None:
             if self._sources.get(source.name) is source:
                 del self._sources[source.name]
-            self._troubles.note(name, "late", _LATE, source.rename(name))
+            self._troubles.note(name, "late", LATE, source.rename(name))
         return source
 
     def _find_places(self) -> None:
@@ -210,7 +212,7 @@ class Reader:
             stream: place
             for source in self._sources.values()
             for stream, place in source.places.items()
-            if place != BEGIN
+            if place != BEGIN and not source.is_passed_over
         }
         if not places:
             return
@@ -220,13 +222,7 @@ class Reader:
                 if [entry.id for entry in found.get(stream, [])] != [places[stream]]:
                     source.places[stream] = BEGIN
             if source.places[source.events] == BEGIN:
-                self._troubles.note(source.name, "late", _LATE, source.merge.begin_again())
-
-
-def _are(names: Iterable[str]) -> str:
-    known = sorted(name for name in names if streams.is_run_name(name))
-    more = f", … {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
-    return f"are: {', '.join(known[:_MOST_NAMES])}{more}" if known else "are none yet"
+                self._troubles.note(source.name, "late", LATE, source.merge.begin_again())
 
 
 def _check_place(message: Message, merge: Merge[Message], *, is_durable: bool) -> None:

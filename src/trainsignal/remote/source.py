@@ -22,6 +22,7 @@ class Source:
         merge: its two streams as one.
         is_done: set by who works the messages off, when the run has said that it ended.
         is_exhausted: whether both streams have been read to their ends since the run was last listed anew.
+        is_passed_over: whether it cannot be read, for what its keys hold is not ours.
         places: key of each stream -> id of the entry that was read last.
     """
 
@@ -29,7 +30,7 @@ class Source:
         self.name = name
         self.entry = entry
         self.merge: Merge[Message] = Merge()
-        self.is_done = self.is_exhausted = False
+        self.is_done = self.is_exhausted = self.is_passed_over = False
         self._read_under(name)
 
     @property
@@ -48,6 +49,8 @@ class Source:
 
     def wanted(self) -> dict[str, str]:
         """Return the streams of which something is to be read now, with the place to go on after."""
+        if self.is_passed_over:
+            return {}
         wanted = {self.events: self.merge.wants_durable, self.minibatches: self.merge.wants_droppable}
         return {stream: place for stream, place in self.places.items() if self.is_read and wanted[stream]}
 

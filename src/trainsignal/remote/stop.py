@@ -12,6 +12,8 @@ from trainsignal.relay import streams
 from trainsignal.relay.broker import Addition, Broker
 from trainsignal.relay.messages import LONGEST_NAME, MessageError
 from trainsignal.relay.requests import RUNNING, Answer, RunEntry, StopCommand
+from trainsignal.remote.run_names import in_words, run_names
+from trainsignal.remote.signs import silence_s
 
 ANSWER_S: Final = 10.0
 """Seconds to wait for an answer, unless told otherwise."""
@@ -40,30 +42,35 @@ def request_remote_stop(
         clock: seconds, monotonic.
 
     Raises:
-        ConfigurationError: `url` is no address, the author has no name, or no run has that name.
+        ConfigurationError: `url` is no address, the author has no name, the time is none, or no run has
+            that name.
         RunStateError: the run is over, or takes no such requests.
         RelayError: the broker is away, or the run does not answer in time.
     """
+    if not timeout_s >= 0:
+        raise ConfigurationError(f"timeout_s={timeout_s!r}: expected seconds to wait, 0 or more")
     if not author:
         raise ConfigurationError("author='': expected who wants the run to stop")
     broker = Broker(url)
     try:
         entry = _entry_of(broker, run)
         if entry.state != RUNNING:
-            raise RunStateError(f"the run {run!r} is over: {entry.state}")
+            raise RunStateError(f"the run {run!r} is over: {entry.state}{_heirs_of(run, broker)}")
         if not entry.allow_remote_stop:
             raise RunStateError(
                 f"the run {run!r} takes no requests to stop: start it with Relay(..., allow_remote_stop=True)"
             )
+        silent_s = silence_s(entry, broker.now_ms())
         command = stop_command(entry, reason, author)
         broker.append([addition(run, command)])
         answer = _answer_to(command, broker, run, timeout_s, clock)
     finally:
         broker.close()
     if answer is None:
+        silence = "" if silent_s is None else f", and has given no sign of life for {silent_s:.0f} s"
         raise RelayError(
-            f"the run {run!r} has not answered within {timeout_s:g} s: its process may be gone or suspended, "
-            "or be away from the broker. If it comes back, it may stop yet."
+            f"the run {run!r} has not answered within {timeout_s:g} s{silence}: its process may be gone or "
+            "suspended, or be away from the broker. If it comes back, it may stop yet."
         )
     if not answer.accepted:
         raise RunStateError(f"the run {run!r} does not stop: {answer.text}")
@@ -91,13 +98,31 @@ def _entry_of(broker: Broker, run: str) -> RunEntry:
     """
     text = broker.field(streams.RUNS, run)
     if text is None:
-        names = sorted(name for name in broker.fields(streams.RUNS) if streams.is_run_name(name))
-        known = f" There are: {', '.join(names[:20])}." if names else " There is none."
+        names = run_names(broker.fields(streams.RUNS))
+        known = f" There are: {in_words(names)}." if names else " There is none."
         raise ConfigurationError(f"no run is named {run!r}.{did_you_mean(run, names) or known}")
     try:
         return RunEntry.decode(text)
     except MessageError as error:
         raise RelayError(f"what is listed as the run {run!r} is none: {error}") from error
+
+
+def _heirs_of(run: str, broker: Broker) -> str:
+    """Return, in words, which other runs were given the name of a run, and still go on."""
+    base = streams.base_name(run)
+    names = run_names(
+        name
+        for name, text in broker.fields(streams.RUNS).items()
+        if streams.base_name(name) == base and _is_running(text)
+    )
+    return f". Of that name, there still goes on: {in_words(names)}" if names else ""
+
+
+def _is_running(text: bytes) -> bool:
+    try:
+        return RunEntry.decode(text).state == RUNNING
+    except (MessageError, RecursionError):  # others may write into the list too
+        return False
 
 
 def _answer_to(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 _logger = logging.getLogger(__name__)
 
-Kind: TypeAlias = Literal["bad", "misplaced", "foreign", "missing", "late", "late begin", "refused stop"]
+Kind: TypeAlias = Literal[
+    "bad", "misplaced", "foreign", "missing", "late", "late begin", "refused stop", "strange key"
+]  # fmt: skip
 """Of a message: it says nothing that can be; it does not fit what was before; it is of another run; it never
-came; it came after later ones. Of a run: it was heard of when its begin was gone; it takes no vote."""
+came; it came after later ones. Of a run: it was heard of when its begin was gone; it takes no vote; one of
+its keys holds something else."""
+
+LATE: Final = "minibatches that came too late are left out"
 
 
 class Troubles:

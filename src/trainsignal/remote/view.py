@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import signal
+import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -34,7 +36,7 @@ def view_remote(
     open_browser: bool = False,
     tell: Callable[[str], None],
 ) -> None:
-    """Show the runs of a broker to browsers, until Ctrl-C.
+    """Show the runs of a broker to browsers, until Ctrl-C or SIGTERM.
 
     Args:
         url: of the broker.
@@ -69,17 +71,41 @@ def file_name(run: str) -> str:
 async def _serve(
     url: str, folder: Path, host: str, port: int, axis: Axis, open_browser: bool, tell: Callable[[str], None]
 ) -> None:
-    async with serving(pages_of(folder, axis), host, port) as address:
-        tell(f"{address}/ shows the runs at {masked_url(url)}; Ctrl-C ends it")
-        if open_browser and not await asyncio.to_thread(open_in_browser, f"{address}/"):
-            tell(f"no browser could be opened: open {address}/ yourself")
-        is_over = threading.Event()
+    shown, is_over = masked_url(url), threading.Event()
+    pages = pages_of(folder, axis, title=f"Runs at {shown}")
+    with _ended_by_sigterm(is_over):
+        async with serving(pages, host, port) as address:
+            tell(f"{address}/ shows the runs at {shown}; Ctrl-C ends it")
+            if open_browser and not await asyncio.to_thread(open_in_browser, f"{address}/"):
+                tell(f"no browser could be opened: open {address}/ yourself")
+            await _listen(url, folder, is_over)
+
+
+async def _listen(url: str, folder: Path, is_over: threading.Event) -> None:
+    """Keep the archives of all runs until the event is set."""
+    try:
+        await asyncio.to_thread(
+            listen,
+            url,
+            archive=lambda model: folder / file_name(model.run_name),
+            is_over=is_over.is_set,
+        )
+    finally:
+        is_over.set()
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm(is_over: threading.Event) -> Generator[None]:
+    """Have SIGTERM set an event while the body runs, as far as this system and this thread can."""
+    before = signal.getsignal(signal.SIGTERM)
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    if sys.platform == "win32" or not is_main_thread or before == signal.SIG_IGN:
+        yield
+    else:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, is_over.set)
         try:
-            await asyncio.to_thread(
-                listen,
-                url,
-                archive=lambda model: folder / file_name(model.run_name),
-                is_over=is_over.is_set,
-            )
+            yield
         finally:
-            is_over.set()
+            loop.remove_signal_handler(signal.SIGTERM)
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)

@@ -285,3 +285,15 @@ def test_a_loss_that_is_no_number_is_told(tmp_path: Path) -> None:
         (entry,) = folder.look().entries
         assert entry.told is not None
         assert entry.told[2] == told
+
+
+def test_the_list_may_have_a_title_of_its_own(tmp_path: Path) -> None:
+    titles: list[str] = []
+    for title in (None, "Runs at <redis://host>"):
+        page, shown = ListingPage(Folder(tmp_path), title), document.Document()
+        page.begin(shown, page.look())
+        titles += [shown.title, shown.roots[0].text.partition("</h1>")[0]]
+    assert titles == [
+        f"Runs in {tmp_path.name}", f"<h1>Runs in {tmp_path}",
+        "Runs at <redis://host>", "<h1>Runs at &lt;redis://host&gt;",
+    ]  # fmt: skip

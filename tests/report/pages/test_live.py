@@ -249,3 +249,10 @@ def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"port {port} is in use"):
             serve(tmp_path, port=port)
+
+
+def test_the_list_of_a_folder_may_have_a_title(tmp_path: Path) -> None:
+    assert "<h1>Runs at a broker</h1>" in words(
+        drawn(pages_of(tmp_path, "epoch", title="Runs at a broker")["/"]({}))
+    )
+    assert f"<h1>Runs in {tmp_path}</h1>" in words(drawn(pages_of(tmp_path, "epoch")["/"]({})))

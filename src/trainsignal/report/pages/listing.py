@@ -164,10 +164,13 @@ class ListingPage:
 
     Args:
         folder: may be shared.
+        title: of the page, and its heading; None: that they are the runs in this folder.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, title: str | None = None) -> None:
         self._folder = folder
+        self._title = title or f"Runs in {as_text(folder.path.name)}"
+        self._heading = title or f"Runs in {as_text(str(folder.path)) or ''}"
         self._list = markup.element()
 
     def look(self) -> Listing:
@@ -176,7 +179,7 @@ class ListingPage:
 
     def begin(self, document: Any, seen: Listing) -> None:
         """Draw the list."""
-        dress(document, f"Runs in {as_text(self._folder.path.name)}", "server")
+        dress(document, self._title, "server")
         self.update(seen)
         document.add_root(self._list)
 
@@ -188,7 +191,7 @@ class ListingPage:
             html_parts.table(heads, rows, numbers=(3,)) if rows else "<p>There is no archive here yet.</p>"
         )
         more = f"<p>{seen.left_out:,} older ones are not listed.</p>" if seen.left_out else ""
-        self._list.text = f"<h1>Runs in {escape(as_text(str(self._folder.path)) or '')}</h1>{shown}{more}"
+        self._list.text = f"<h1>{escape(self._heading)}</h1>{shown}{more}"
 
 
 def _row(entry: Entry) -> list[str]:
