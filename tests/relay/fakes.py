@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from trainsignal.errors import RelayError
-from trainsignal.relay.broker import Addition, Broker, Entry
+from trainsignal.relay.broker import Addition, Broker, Entry, WrongKeyError
 from trainsignal.relay.messages import Message, decode
 from trainsignal.relay.requests import RunEntry
 from trainsignal.relay.streams import RUNS, events, minibatches
@@ -20,6 +20,7 @@ class FakeBroker(Broker):
         appends_left: so often it still appends before it goes away; None: any number.
         loses_answers: whether what it then is given arrives all the same, and only the answer does not.
         full_for: streams to which it appends nothing, for want of memory.
+        strange: keys of streams that hold something else.
         time_ms: of its clock.
         closed: how often it was closed.
     """
@@ -30,6 +31,7 @@ class FakeBroker(Broker):
         self.appends_left: int | None = None
         self.loses_answers = False
         self.full_for: tuple[str, ...] = ()
+        self.strange: set[str] = set()
         self.time_ms = 1_000_000
         self.closed = 0
         self._streams: dict[str, list[Entry]] = {}
@@ -54,6 +56,7 @@ class FakeBroker(Broker):
     def append(self, additions: Iterable[Addition]) -> None:
         self._check()
         additions = list(additions)
+        self._look(*(one.stream for one in additions))
         if any(one.stream in self.full_for for one in additions):  # then all are refused
             raise RelayError("the broker says: OOM command not allowed")
         is_lost = self.appends_left == 0
@@ -83,6 +86,7 @@ class FakeBroker(Broker):
 
     def newest(self, stream: str, count: int = 1) -> list[Entry]:
         self._check()
+        self._look(stream)
         return self._streams.get(stream, [])[: -count - 1 : -1]
 
     def now_ms(self) -> int:
@@ -100,11 +104,20 @@ class FakeBroker(Broker):
         self._check()
         self._hashes.setdefault(key, {})[name] = text.encode()
 
+    def remove(self, key: str, name: str) -> None:
+        self._check()
+        self._hashes.get(key, {}).pop(name, None)
+
     def put_new(self, key: str, name: str, text: str) -> bool:
         if name in self.fields(key):
             return False
         self.put(key, name, text)
         return True
+
+    def _look(self, *streams: str) -> None:
+        found = sorted(self.strange.intersection(streams))
+        if found:
+            raise WrongKeyError(f"the broker has under the key {found[0]!r} something else")
 
     def _check(self) -> None:
         if self.failure is not None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from trainsignal.errors import ConfigurationError
-from trainsignal.relay.address import check_url, masked_url
+from trainsignal.relay.address import checked_url, masked_url, password_hint
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_password_is_not_shown_wherever_it_stands(url: str, shown: str) -> None:
     ],
 )  # fmt: skip
 def test_address(url: str) -> None:
-    check_url(url)
+    checked_url(url)
 
 
 @pytest.mark.parametrize(
@@ -53,24 +53,55 @@ def test_address(url: str) -> None:
 )  # fmt: skip
 def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"url='.*expected redis://") as caught:
-        check_url(url)
+        checked_url(url)
     assert "hid" not in str(caught.value)
 
 
 @pytest.mark.parametrize("option", ["protocol", "decode_responses", "encoding"])
 def test_option_that_would_change_the_answers_is_refused(option: str) -> None:
     with pytest.raises(ConfigurationError, match=f"leave out the option '{option}'"):
-        check_url(f"redis://host?{option}=3")
+        checked_url(f"redis://host?{option}=3")
 
 
 @pytest.mark.parametrize("url", ["redis://host", "unix:///tmp/redis"])
 def test_option_of_tls_is_refused_where_there_is_none(url: str) -> None:
     with pytest.raises(ConfigurationError, match="'ssl_cert_reqs' is an option of rediss://"):
-        check_url(f"{url}?ssl_cert_reqs=none")
-    check_url("rediss://host?ssl_cert_reqs=none")
+        checked_url(f"{url}?ssl_cert_reqs=none")
+    checked_url("rediss://host?ssl_cert_reqs=none")
 
 
 @pytest.mark.parametrize("url", [5, None, b"redis://host"])
 def test_what_is_no_text_is_no_address(url: object) -> None:
     with pytest.raises(ConfigurationError, match=r"url=.*: expected the address of a broker, redis://"):
-        check_url(url)
+        checked_url(url)
+
+
+def test_variables_are_filled_in_so_that_no_password_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_PASSWORD", "p@ss:w/rd")
+    monkeypatch.setenv("BROKER", "redis://:secret@host")
+
+    assert checked_url("redis://:${BROKER_PASSWORD}@host") == "redis://:p%40ss%3Aw%2Frd@host"
+    assert checked_url("${BROKER}") == "redis://:secret@host"
+    assert checked_url("redis://:$BROKER@host") == "redis://:$BROKER@host"
+    monkeypatch.delenv("BROKER")
+    with pytest.raises(ConfigurationError, match="the environment variable BROKER in the address is not set"):
+        checked_url("${BROKER}")
+
+
+@pytest.mark.parametrize(
+    "url, words",
+    [
+        ("redis://host", ""),
+        ("redis://user@host", ""),
+        ("redis://:@host", ""),
+        ("redis://:wrong@host", ""),
+        ("redis://:${PASSWORD}@host", ""),
+        ("${BROKER}", ""),
+        ("redis://:$PASSWORD@host", "written as ${NAME}"),
+        ("redis://me:a%b@host", "'%' as %25"),
+        ("redis://me:a@b@host", "'@' as %40"),
+    ],
+)
+def test_password_that_may_be_written_wrongly_gets_a_hint(url: str, words: str) -> None:
+    hint = password_hint(url)
+    assert words in hint and bool(hint) == bool(words)

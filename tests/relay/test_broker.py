@@ -130,7 +130,6 @@ def test_broker_that_lets_nobody_in_is_told_apart(password: str | None, tmp_path
         for _ in range(2):
             with pytest.raises(AccessDeniedError, match="does not let us in") as caught:
                 broker.now_ms()
-            assert ("(in a password, write '@' as %40" in str(caught.value)) == (password is not None)
             assert "hidden" not in str(caught.value) and "wrong@" not in str(caught.value)
         broker.close()
         allowed = Broker(server.url)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.relay.fakes import FakeBroker, entry, listed
@@ -102,16 +104,31 @@ def test_name_that_a_run_had_is_its_own_unless_another_has_it() -> None:
 
 
 def test_run_that_has_the_wanted_name_is_told() -> None:
-    broker = FakeBroker()
+    broker, place = FakeBroker(), "another run at redis://broker"
     claims = [
-        claim_name(broker, "run", entry(run_id, state)) for run_id, state in (("a", "failed"), ("b", "x"))
+        claim_name(broker, "run", entry(run_id, state))
+        for run_id, state in (("a", "failed"), ("b", "running"))
     ]
     third = claim_name(broker, "run", entry("c"))
-    assert [one.other for one in (*claims, third)] == [None, entry("a", "failed"), entry("a", "failed")]
+    over = f"{place}, which is over (failed), has the name 'run'"
+    assert [one.obstacle for one in (*claims, third)] == [None, over, over]
     add(broker, events("run"), durable("a", 1, 1))
-    assert claim_name(broker, "run", entry("c")).other == entry("a", "failed")
+    assert claim_name(broker, "run", entry("c")).obstacle == over
     add(broker, events("run (2)"), durable("b", 1, 1))
     lost = claim_name(broker, "run", entry("d"), "run (2)")
-    assert (lost.name, lost.other) == ("run (4)", entry("b", "x"))
+    assert (lost.name, lost.obstacle) == ("run (4)", f"{place} has the name 'run (2)'")
     broker.put(RUNS, "run", "no JSON")
-    assert claim_name(broker, "run", entry("c")).other is None
+    assert claim_name(broker, "run", entry("c")).obstacle == f"{place} has the name 'run'"
+
+
+@pytest.mark.parametrize("stream", [events, minibatches])
+def test_run_whose_key_holds_something_else_goes_on_under_another_name(stream: Callable[[str], str]) -> None:
+    broker = FakeBroker()
+    claim_name(broker, "run", entry())
+    broker.strange = {stream("run")}
+    moved = claim_name(broker, "run", entry(), "run")
+    assert moved.name == "run (2)" and stream("run") in str(moved.obstacle)
+    assert list(broker.fields(RUNS)) == ["run (2)"]
+    broker.put(RUNS, "run", entry("another").encode())
+    assert claim_name(broker, "run", entry("c")).name == "run (3)"
+    assert sorted(broker.fields(RUNS)) == ["run", "run (2)", "run (3)"]

@@ -129,7 +129,7 @@ def test_broker_that_is_away_is_told_once_and_tried_ever_more_rarely(log: pytest
     assert rig.epochs() == [(1, 0)]
     assert lines(log) == [
         ("WARNING", "the broker cannot be reached. Training goes on; the relay tries again."),
-        ("INFO", "the run is relayed as 'run' by the broker at redis://broker"),
+        ("WARNING", "the run is relayed as 'run' by the broker at redis://broker"),
     ]
     rig.broker.go_away()
     rig.clock.now += 5
@@ -257,14 +257,14 @@ def test_name_that_is_taken_is_numbered_and_told(log: pytest.LogCaptureFixture) 
     second.delivery.step()
     assert second.epochs("run (2)") == [(1, 0)]
     assert lines(log)[1:] == [
-        ("WARNING", "another run at redis://broker has the name 'run': this one is 'run (2)'"),
+        ("WARNING", "another run at redis://broker has the name 'run'. This run is 'run (2)'"),
         ("INFO", "the run is relayed as 'run (2)' by the broker at redis://broker"),
     ]
     second.lose_connection()
     second.put(1)
     second.reconnect()
     assert second.epochs("run (2)") == [(1, 0), (2, 1)]
-    assert [level for level, _ in lines(log)].count("WARNING") == 2
+    assert [level for level, _ in lines(log)].count("WARNING") == 3
 
 
 def test_name_that_is_taken_by_a_run_that_is_over_is_told_so(log: pytest.LogCaptureFixture) -> None:
@@ -275,7 +275,7 @@ def test_name_that_is_taken_by_a_run_that_is_over_is_told_so(log: pytest.LogCapt
     assert lines(log)[1:2] == [
         (
             "WARNING",
-            "another run at redis://broker, which is over (completed), has the name 'run': this one is "
+            "another run at redis://broker, which is over (completed), has the name 'run'. This run is "
             "'run (2)'",
         )
     ]
@@ -369,7 +369,7 @@ def test_broker_that_is_read_and_takes_nothing_is_told_once_and_tried_ever_more_
     rig.broker.full_for = ()
     rig.delivery.step()
     assert rig.epochs() == [(1, 0)] and len(droppables(rig.broker)) == 1
-    assert [level for level, _ in lines(log)] == ["WARNING", "INFO"]
+    assert [level for level, _ in lines(log)] == ["WARNING", "WARNING"]
 
 
 def test_messages_that_are_too_many_while_the_broker_is_away_are_told(log: pytest.LogCaptureFixture) -> None:

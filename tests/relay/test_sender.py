@@ -475,7 +475,7 @@ def test_second_run_of_a_name_is_numbered(
     for _ in range(2):
         hand_loop(relayed(server.url))
     assert len(durables(broker)) == len(durables(broker, "run (2)")) == 7
-    assert [text for text in caplog.messages if "this one is 'run (2)'" in text]
+    assert [text for text in caplog.messages if "This run is 'run (2)'" in text]
 
 
 def test_run_is_named_after_its_script_where_its_user_gives_no_name(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ from trainsignal.remote import command_line, listening, stop, view
 from trainsignal.remote.command_line import (
     add_listen,
     add_stop,
-    address_of,
     is_broker,
     run_listen,
     run_stop,
@@ -37,6 +38,9 @@ from trainsignal.remote.model import RemoteModel
 )
 def test_address_of_a_broker_is_told_from_a_path(path: str, is_so: bool) -> None:
     assert is_broker(path) == is_so
+
+
+STOP = ("redis://host", "--run", "digits", "--reason", "enough")
 
 
 def options_of(add: Any, *arguments: str) -> argparse.Namespace:
@@ -113,10 +117,32 @@ def test_stop_tells_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     called, lines = Called("it stops"), list[str]()
     monkeypatch.setattr(stop, "request_remote_stop", called)
 
-    run_stop(options_of(add_stop, "redis://host", "--run", "digits", "--reason", "enough"), lines.append)
+    run_stop(options_of(add_stop, *STOP, "--author", "me"), lines.append)
 
-    assert called.arguments == ("redis://host", "digits", "enough")
+    assert called.arguments == ("redis://host", "digits", "enough", "me")
     assert lines == ["digits: it stops"]
+
+
+@pytest.mark.parametrize(
+    "host, error, author",
+    [("box", None, "ada@box"), ("", None, "ada"), ("box", OSError("no name"), "user@box")],
+)
+def test_whoever_types_the_stop_is_its_author(
+    host: str, error: Exception | None, author: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def user() -> str:
+        if error is not None:
+            raise error
+        return "ada"
+
+    called = Called("it stops")
+    monkeypatch.setattr(stop, "request_remote_stop", called)
+    monkeypatch.setattr(getpass, "getuser", user)
+    monkeypatch.setattr(platform, "node", lambda: host)
+
+    run_stop(options_of(add_stop, *STOP), print)
+
+    assert called.arguments[-1] == author
 
 
 @pytest.mark.parametrize("port, served_at", [(None, 5100), (0, 0)])
@@ -140,38 +166,16 @@ def test_package_offers_what_its_users_need() -> None:
     assert command_line.__doc__
 
 
-def test_variables_in_an_address_are_filled_in_so_that_no_password_is_typed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("BROKER_PASSWORD", "p@ss:w/rd")
-    monkeypatch.setenv("BROKER", "redis://:secret@host")
-    assert address_of("redis://:${BROKER_PASSWORD}@host") == "redis://:p%40ss%3Aw%2Frd@host"
-    assert address_of("${BROKER}") == "redis://:secret@host"
-    assert address_of("redis://:$BROKER@host") == "redis://:$BROKER@host"
-    monkeypatch.delenv("BROKER")
-    with pytest.raises(ConfigurationError, match="the environment variable BROKER in the address is not set"):
-        address_of("${BROKER}")
-
-
-def test_all_commands_fill_in_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BROKER", "redis://:secret@host")
-    heard, asked, viewed = Called(), Called("it stops"), Called()
-    monkeypatch.setattr(listening, "listen", heard)
-    monkeypatch.setattr(stop, "request_remote_stop", asked)
-    monkeypatch.setattr(view, "view_remote", viewed)
-    run_listen(options_of(add_listen, "${BROKER}"), print)
-    run_stop(options_of(add_stop, "${BROKER}", "--run", "digits", "--reason", "enough"), print)
-    run_view(argparse.Namespace(path="${BROKER}", host="", port=0, axis="time", open=False), print)
-    assert {one.arguments[0] for one in (heard, asked, viewed)} == {"redis://:secret@host"}
-
-
 def test_variable_may_hold_the_whole_address() -> None:
     assert is_broker("${BROKER}")
     assert not is_broker("runs/${BROKER}")
 
 
-def test_signal_without_a_function_to_call_at_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("handlers", [(), ("--handler", "trainsignal:TrainCostCallback")])
+def test_signal_without_a_function_to_call_at_it_is_an_error(
+    handlers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(
         ConfigurationError, match=r"--signal epoch_begin without .*: add --handler MODULE:NAME"
     ):
-        listened(monkeypatch, "--signal", "epoch_begin")
+        listened(monkeypatch, "--signal", "epoch_begin", *handlers)

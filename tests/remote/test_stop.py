@@ -97,7 +97,10 @@ def test_run_that_takes_no_requests_is_not_asked(monkeypatch: pytest.MonkeyPatch
     broker = AnsweringBroker()
     broker.list_run(RUN, entry(allow_remote_stop=False))
 
-    with pytest.raises(RunStateError, match="allow_remote_stop=True"):
+    with pytest.raises(
+        RunStateError,
+        match=r"takes no requests to stop: start it with Relay\(\.\.\., allow_remote_stop=True\)",
+    ):
         ask(broker, monkeypatch)
     assert streams.commands(RUN) not in broker.streams
 

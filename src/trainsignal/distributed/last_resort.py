@@ -31,9 +31,9 @@ SPEAKING_S: Final = 1.0
 WAITING_S: Final = 1.0
 """Seconds for which the other ranks are waited for until they are ready to end, too."""
 
-GOING_LAST_S: Final = 1.0
+GOING_LAST_S: Final = 3.0
 """Seconds by which the rank that failed ends earlier: a launcher may end all as soon as the first one has
-exited, and that one has the traceback to print."""
+exited, and calls that one the cause; the one that failed has a traceback to print, and PyTorch to unload."""
 
 
 class LastResort:

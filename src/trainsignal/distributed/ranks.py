@@ -103,7 +103,7 @@ class Ranks:
             return RankFailure(self.rank, text)
         failure = self.together.watch.fail(text)
         if failure.rank != self.rank:
-            error.add_note(f"{failure} (that failed first)")
+            error.add_note(f"failed first: {failure}")
         return failure
 
     def ended(self) -> None:

@@ -1,10 +1,11 @@
-"""Addresses of brokers: which ones there are, and how they are shown without their password. Pure."""
+"""Addresses of brokers: which ones there are, and how they are shown without their password."""
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from trainsignal.errors import ConfigurationError
 
@@ -12,9 +13,11 @@ _SCHEMES: Final = ("redis", "rediss", "unix")
 _OURS: Final = frozenset({"protocol", "decode_responses", "encoding"})
 """Options of redis-py that an address must not set, for we rely on how it answers."""
 
-ESCAPES: Final = "'@' as %40, ':' as %3A, '/' as %2F, '#' as %23, '%' as %25"
+_ESCAPES: Final = "'@' as %40, ':' as %3A, '/' as %2F, '#' as %23, '%' as %25"
 """How to write characters of a password that mean something else in an address."""
 
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_PASSWORD = re.compile(r"^\w*://[^:@/]*:(.*)@", re.DOTALL)
 _LOGIN = re.compile(r"^(\w*://[^:@/]*):.*@", re.DOTALL)
 _LOGIN_ALONE = re.compile(r"^(\w*://)[^:@/]+@")
 _NO_PORT = re.compile(r"^(\w*://[^:@/\[\]]*):(?!\d+(?:[/?]|$)).*", re.DOTALL)
@@ -32,15 +35,49 @@ def masked_url(url: str) -> str:
     return _OPTION.sub(r"\1***", masked)
 
 
-def check_url(url: object) -> None:
-    """Refuse what is no address of a broker.
+def filled_in(url: str) -> str:
+    """Return an address with environment variables, as in redis://:${PASSWORD}@host, filled in.
+
+    So that a password need not stand in a command line, which others on the machine may read, nor in a
+    script. A variable may also be the whole address.
+
+    Raises:
+        ConfigurationError: one is not set.
+    """
+    missing = [name for name in _VARIABLE.findall(url) if name not in os.environ]
+    if missing:
+        raise ConfigurationError(f"the environment variable {missing[0]} in the address is not set")
+    whole = _VARIABLE.fullmatch(url)
+    if whole is not None:
+        return os.environ[whole[1]]
+    return _VARIABLE.sub(lambda found: quote(os.environ[found[1]], safe=""), url)
+
+
+def begins_with_variable(text: str) -> bool:
+    """Return whether a text begins with what `filled_in` would fill in."""
+    return _VARIABLE.match(text) is not None
+
+
+def password_hint(url: str) -> str:
+    """Return what may be wrong with the password of an address, as it was given, or ""."""
+    found = _PASSWORD.match(_VARIABLE.sub("", url))
+    if found is None:
+        return ""
+    if "$" in found[1]:
+        return " (an environment variable in an address is written as ${NAME})"
+    return f" (in a password, write {_ESCAPES})" if re.search("[@:/#%]", found[1]) else ""
+
+
+def checked_url(given: object) -> str:
+    """Return an address of a broker with its variables filled in.
 
     Raises:
         ConfigurationError: no text, another scheme, no number as port or database, an option that cannot be
-            set; the message holds no password.
+            set, a variable that is not; the message holds no password.
     """
-    if not isinstance(url, str):
-        raise ConfigurationError(f"url={url!r:.100}: expected the address of a broker, redis://host[:port]")
+    if not isinstance(given, str):
+        raise ConfigurationError(f"url={given!r:.100}: expected the address of a broker, redis://host[:port]")
+    url = filled_in(given)
     try:
         parts = urlsplit(url)
         is_sound = parts.scheme in _SCHEMES and not parts.fragment and parts.port != 0
@@ -52,7 +89,7 @@ def check_url(url: object) -> None:
     if not is_sound:
         raise ConfigurationError(
             f"url={masked_url(url)!r}: expected redis://[user:password@]host[:port][/database], the same "
-            f"with rediss:// for TLS, or unix:///path/of/the/socket; in a password, write {ESCAPES}"
+            f"with rediss:// for TLS, or unix:///path/of/the/socket; in a password, write {_ESCAPES}"
         )
     for option in parse_qs(urlsplit(url).query):
         if option in _OURS:
@@ -61,3 +98,4 @@ def check_url(url: object) -> None:
             raise ConfigurationError(
                 f"url={masked_url(url)!r}: {option!r} is an option of rediss://, for TLS"
             )
+    return url

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from trainsignal.errors import ConfigurationError, RelayError
 from trainsignal.extras import require
-from trainsignal.relay.address import ESCAPES, check_url, masked_url
+from trainsignal.relay.address import checked_url, masked_url, password_hint
 from trainsignal.relay.streams import FIELD
 
 TIMEOUT_S: Final = 5.0
@@ -86,9 +86,9 @@ class Broker:
     """
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        check_url(url)
-        self.url = masked_url(url)
-        self._hint = "" if self.url == url else f" (in a password, write {ESCAPES})"
+        address = checked_url(url)
+        self.url = masked_url(address)
+        self._hint = password_hint(url)
         redis: Any = require("redis", "relay", "The relay")
         self._errors: Any = redis.exceptions
         self._timeout_s = timeout_s
@@ -96,7 +96,7 @@ class Broker:
         once: Any = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
         try:
             self._client: Any = redis.Redis.from_url(
-                url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=once, protocol=2,
+                address, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=once, protocol=2,
                 redis_connect_func=self._connected,
             )  # fmt: skip
             self._client.connection_pool.make_connection()  # connects nothing, and takes the options
@@ -180,6 +180,11 @@ class Broker:
         """Set one field of a hash."""
         with self._our_errors(key):
             self._client.hset(key, name, text)
+
+    def remove(self, key: str, name: str) -> None:
+        """Remove one field of a hash, if it is there."""
+        with self._our_errors(key):
+            self._client.hdel(key, name)
 
     def put_new(self, key: str, name: str, text: str) -> bool:
         """Set one field of a hash, unless it is there; return whether it was set."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trainsignal.errors import RelayError
-from trainsignal.relay.broker import Broker
+from trainsignal.relay.broker import Broker, WrongKeyError
 from trainsignal.relay.messages import Message, MessageError, decode
-from trainsignal.relay.requests import RunEntry
+from trainsignal.relay.requests import RUNNING, RunEntry
 from trainsignal.relay.streams import RUNS, events, free_name, minibatches
 
 MOST_NAMES: Final = 1000
@@ -27,14 +27,13 @@ class Claim:
         name: of the run.
         number: of the last message of the run in its streams; 0: none.
         durable: count of the last durable one; 0: none.
-        other: how the run is listed that has the name which was tried first; None: this one has it, or that
-            is not known.
+        obstacle: why the name that was tried first is not free, in words; None: the run has it.
     """
 
     name: str
     number: int
     durable: int
-    other: RunEntry | None = None
+    obstacle: str | None = None
 
 
 def claim_name(broker: Broker, wanted: str, entry: RunEntry, before: str | None = None) -> Claim:
@@ -51,28 +50,44 @@ def claim_name(broker: Broker, wanted: str, entry: RunEntry, before: str | None 
     Raises:
         RelayError: the broker cannot be reached, or no name is free.
     """
-    first, other = before or wanted, None
+    first = None
     names = (free_name(wanted, number) for number in range(1, MOST_NAMES + 1))
     for name in names if before is None else (before, *names):
-        last = _last(broker, events(name), lambda message: message.durable is not None)
-        if last is not None and last.run_id != entry.run_id:
-            if name == first:
-                other = _holder(broker, name)
-            continue  # also where the list has lost the other run
-        if not broker.put_new(RUNS, name, entry.encode()):
-            holder = _holder(broker, name)
-            if holder is None or holder.run_id != entry.run_id:
-                other = holder if name == first else other
-                continue
-            broker.put(RUNS, name, entry.encode())
-        block = _last(broker, minibatches(name), lambda message: message.run_id == entry.run_id)
-        return Claim(
-            name,
-            max(0 if one is None else one.number for one in (last, block)),
-            0 if last is None else last.durable or 0,
-            other,
-        )
+        found = _try_name(broker, name, entry)
+        if isinstance(found, Claim):
+            return replace(found, obstacle=first)
+        first = first or found
     raise RelayError(f"{MOST_NAMES} runs at {broker.url} have the name {wanted!r}: choose another run_name")
+
+
+def _try_name(broker: Broker, name: str, entry: RunEntry) -> Claim | str:
+    """Return the run's place under a name, or why it cannot have that, in words."""
+    try:
+        last = _last(broker, events(name), lambda message: message.durable is not None)
+        block = _last(broker, minibatches(name), lambda message: message.run_id == entry.run_id)
+    except WrongKeyError as error:
+        holder = _holder(broker, name)
+        if holder is not None and holder.run_id == entry.run_id:
+            broker.remove(RUNS, name)  # it goes on under another one
+        return str(error)
+    if last is not None and last.run_id != entry.run_id:  # also where the list has lost the other run
+        return _taken(name, broker, _holder(broker, name))
+    if not broker.put_new(RUNS, name, entry.encode()):
+        holder = _holder(broker, name)
+        if holder is None or holder.run_id != entry.run_id:
+            return _taken(name, broker, holder)
+        broker.put(RUNS, name, entry.encode())
+    return Claim(
+        name,
+        max(0 if one is None else one.number for one in (last, block)),
+        0 if last is None else last.durable or 0,
+    )
+
+
+def _taken(name: str, broker: Broker, holder: RunEntry | None) -> str:
+    """Return in words that another run has a name, and whether that run is over."""
+    is_over = "" if holder is None or holder.state == RUNNING else f", which is over ({holder.state}),"
+    return f"another run at {broker.url}{is_over} has the name {name!r}"
 
 
 def _holder(broker: Broker, name: str) -> RunEntry | None:

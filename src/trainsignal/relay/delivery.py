@@ -129,7 +129,7 @@ class Delivery:
         before = None if self._before is None else self._name
         claim = claim_name(self._broker, self._wanted_name, self._entry_now(), before)
         if claim.name != self._name:
-            self._notices.another_name(self._name, claim, self._broker.url)
+            self._notices.another_name(claim)
             self._name = claim.name
         if self._before is None:
             self._before = claim

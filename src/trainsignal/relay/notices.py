@@ -9,7 +9,6 @@ from trainsignal.relay.broker import AccessDeniedError
 from trainsignal.relay.claim import Claim
 from trainsignal.relay.messages import MessageError
 from trainsignal.relay.outbox import Outbox
-from trainsignal.relay.requests import RUNNING
 
 _logger = logging.getLogger(__name__)
 
@@ -25,6 +24,7 @@ class Notices:
         self._outbox = outbox
         self._told_of_drops = (0, 0, 0)
         self._has_told: set[str] = set()
+        self._has_told_of_failure = False
 
     def connection(self, name: str, url: str) -> None:
         """Tell that the run is relayed, and what gave way since the last time."""
@@ -41,19 +41,17 @@ class Notices:
             )
         if of_durables:
             meanwhile += f"; the oldest {of_durables} messages of epochs and the like were given up"
-        level = logging.WARNING if of_durables else logging.INFO
+        level = logging.WARNING if of_durables or self._has_told_of_failure else logging.INFO
+        self._has_told_of_failure = False
         _logger.log(level, "the run is relayed as %r by the broker at %s%s", name, url, meanwhile)
 
-    def another_name(self, wanted: str, claim: Claim, url: str) -> None:
-        """Tell that the run has got another name than it was to have, for another run has that."""
-        other = claim.other
-        is_over = "" if other is None or other.state == RUNNING else f", which is over ({other.state}),"
-        _logger.warning(
-            "another run at %s%s has the name %r: this one is %r", url, is_over, wanted, claim.name
-        )
+    def another_name(self, claim: Claim) -> None:
+        """Tell that the run has got another name than it was to have."""
+        _logger.warning("%s. This run is %r", claim.obstacle, claim.name)
 
     def failure(self, error: RelayError) -> None:
         """Tell that the broker cannot be reached, or does not do what it is asked for."""
+        self._has_told_of_failure = True
         level = logging.ERROR if isinstance(error, AccessDeniedError) else logging.WARNING
         _logger.log(level, "%s. Training goes on; the relay tries again.", str(error).rstrip("."))
 

@@ -6,17 +6,16 @@ What they need is imported when they run.
 from __future__ import annotations
 
 import argparse
-import os
-import re
+import getpass
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 from trainsignal.errors import ConfigurationError
+from trainsignal.relay.address import begins_with_variable
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _SIGNAL: Final = "epoch_end"
 _URL = (
     "redis://[user:password@]host[:port], rediss:// for TLS, or unix:///path/of/the/socket; ${NAME} stands "
@@ -26,25 +25,7 @@ _URL = (
 
 def is_broker(path: str) -> bool:
     """Return whether what `view` is given is the address of a broker, not a path."""
-    return "://" in path or _VARIABLE.match(path) is not None
-
-
-def address_of(text: str) -> str:
-    """Return an address with environment variables, as in redis://:${PASSWORD}@host, filled in.
-
-    So that a password need not stand in the command line, which others on the machine may read. A variable
-    may also be the whole address.
-
-    Raises:
-        ConfigurationError: one is not set.
-    """
-    missing = [name for name in _VARIABLE.findall(text) if name not in os.environ]
-    if missing:
-        raise ConfigurationError(f"the environment variable {missing[0]} in the address is not set")
-    whole = _VARIABLE.fullmatch(text)
-    if whole is not None:
-        return os.environ[whole[1]]
-    return _VARIABLE.sub(lambda found: quote(os.environ[found[1]], safe=""), text)
+    return "://" in path or begins_with_variable(path)
 
 
 def add_listen(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +51,9 @@ def add_stop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help=f"broker: {_URL}")
     parser.add_argument("--run", dest="run_name", required=True, metavar="NAME", help="the run to stop")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why it is to stop")
+    parser.add_argument(
+        "--author", metavar="NAME", help="who wants it to stop (default: you, on this machine)"
+    )
 
 
 def run_listen(options: argparse.Namespace, tell: Callable[[str], object]) -> None:
@@ -92,16 +76,17 @@ def run_listen(options: argparse.Namespace, tell: Callable[[str], object]) -> No
         tell(literal(line, sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()  # a pipe would keep it back
 
-    if options.signal is not None and not options.handlers:
-        raise ConfigurationError(
-            f"--signal {options.signal} without a function to call at it: add --handler MODULE:NAME"
-        )
     with folder_importable(Path.cwd()):
         found: list[Any] = [load(name) for name in options.handlers]
         classes = [one for one in found if is_callback_class(one)]
         handlers = [(options.signal or _SIGNAL, one) for one in found if one not in classes]
+        if options.signal is not None and not handlers:
+            raise ConfigurationError(
+                f"--signal {options.signal} without a function to call at it: add --handler MODULE:NAME "
+                "(a class of callbacks listens to all signals)"
+            )
         listen(
-            address_of(options.url),
+            options.url,
             run=options.run_name,
             handlers=handlers if found else line_handlers(tell_now),
             callbacks=lambda model: [kind() for kind in classes],
@@ -121,8 +106,10 @@ def run_stop(options: argparse.Namespace, tell: Callable[[str], object]) -> None
     """
     from trainsignal.remote.stop import request_remote_stop
 
-    url = address_of(options.url)
-    tell(f"{options.run_name}: {request_remote_stop(url, options.run_name, options.reason)}")
+    answer = request_remote_stop(
+        options.url, options.run_name, options.reason, options.author or _user_here()
+    )
+    tell(f"{options.run_name}: {answer}")
 
 
 def run_view(options: argparse.Namespace, tell: Callable[[str], None]) -> None:
@@ -139,10 +126,19 @@ def run_view(options: argparse.Namespace, tell: Callable[[str], None]) -> None:
     from trainsignal.report.pages.live import PORT
 
     view_remote(
-        address_of(options.path),
+        options.path,
         host=options.host,
         port=PORT if options.port is None else options.port,
         axis=options.axis,
         open_browser=options.open,
         tell=tell,
     )
+
+
+def _user_here() -> str:
+    """Return who types this, and where."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container may have no name for its user
+        name = "user"
+    return f"{name}@{platform.node()}" if platform.node() else name

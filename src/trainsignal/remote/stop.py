@@ -58,16 +58,16 @@ def request_remote_stop(
             raise RunStateError(f"the run {run!r} is over: {entry.state}{_heirs_of(run, broker)}")
         if not entry.allow_remote_stop:
             raise RunStateError(
-                f"the run {run!r} takes no requests to stop: start it with Relay(..., allow_remote_stop=True)"
+                f"the run {run!r} takes no requests to stop{_silence(entry, broker)}: start it with "
+                "Relay(..., allow_remote_stop=True)"
             )
-        silent_s = silence_s(entry, broker.now_ms())
+        silence = _silence(entry, broker)
         command = stop_command(entry, reason, author)
         broker.append([addition(run, command)])
         answer = _answer_to(command, broker, run, timeout_s, clock)
     finally:
         broker.close()
     if answer is None:
-        silence = "" if silent_s is None else f", and has given no sign of life for {silent_s:.0f} s"
         raise RelayError(
             f"the run {run!r} has not answered within {timeout_s:g} s{silence}: its process may be gone or "
             "suspended, or be away from the broker. If it comes back, it may stop yet."
@@ -105,6 +105,12 @@ def _entry_of(broker: Broker, run: str) -> RunEntry:
         return RunEntry.decode(text)
     except MessageError as error:
         raise RelayError(f"what is listed as the run {run!r} is none: {error}") from error
+
+
+def _silence(entry: RunEntry, broker: Broker) -> str:
+    """Return, in words, for how long a run that is listed as running has been silent; "" where it is not."""
+    silent_s = silence_s(entry, broker.now_ms())
+    return "" if silent_s is None else f", and has given no sign of life for {silent_s:.0f} s"
 
 
 def _heirs_of(run: str, broker: Broker) -> str:

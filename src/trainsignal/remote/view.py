@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from trainsignal.relay.address import masked_url
+from trainsignal.relay.address import checked_url, masked_url
 from trainsignal.remote.listening import listen
 from trainsignal.report.browser import open_in_browser
 from trainsignal.report.pages.live import PORT, pages_of
@@ -71,7 +71,7 @@ def file_name(run: str) -> str:
 async def _serve(
     url: str, folder: Path, host: str, port: int, axis: Axis, open_browser: bool, tell: Callable[[str], None]
 ) -> None:
-    shown, is_over = masked_url(url), threading.Event()
+    shown, is_over = masked_url(checked_url(url)), threading.Event()
     pages = pages_of(folder, axis, title=f"Runs at {shown}")
     with _ended_by_sigterm(is_over):
         async with serving(pages, host, port) as address:
