@@ -146,9 +146,10 @@ def test_complete_run_asked_for_more_epochs_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("epochs, sentence", [(3, "TtC"), (2, "TtC"), (0, "TtC")])
 def test_complete_run_asked_for_no_more_epochs_ends_at_once(
-    epochs: int, sentence: str, tmp_path: Path
+    epochs: int, sentence: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_loop(tmp_path, fixed)
+    assert "nothing is left" not in caplog.text
     sentences: list[Sentence] = []
     resumed = run_loop(
         tmp_path, fixed, resume=True, epochs=epochs, prepare=lambda one: sentences.append(Sentence(one))
@@ -156,6 +157,8 @@ def test_complete_run_asked_for_no_more_epochs_ends_at_once(
     assert sentences[0].text == sentence
     assert resumed.run.exit_reason == "completed"
     assert resumed.model().total == uninterrupted(fixed, 3, 100)["total"]
+    assert f"has 3 epochs, and the run is to have {epochs}" in caplog.text
+    assert f"epochs       3{' of 3' if epochs == 3 else ''}, " in resumed.summary()
 
 
 def test_run_cut_within_an_epoch_that_is_no_longer_asked_for_ends_at_once(tmp_path: Path) -> None:

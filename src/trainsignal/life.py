@@ -116,10 +116,7 @@ class RunLife:
         self._record.resume(moment.epochs, run.minibatches_complete, moment.minibatches)
         if not resumption.is_within_epoch:
             resumption.restore(run, self._callbacks())
-        _logger.info(
-            "the run goes on from %s: epoch %d, minibatch %d",
-            resumption.path, moment.epochs, resumption.saved["minibatch"],
-        )  # fmt: skip
+        resumption.tell(run.total_epochs)
 
     def begin_epoch(self, epoch: int) -> None:
         """Publish `epoch_begin`."""

@@ -170,6 +170,18 @@ class Resumption:
                 "with callbacks.run.epochs_complete, which a fit takes as its initial epoch"
             )
 
+    def tell(self, epochs: int | None) -> None:
+        """Tell the user where the run goes on, and whether it has, of so many epochs, no more to do."""
+        done = self.moment.epochs
+        _logger.info(
+            "the run goes on from %s: epoch %d, minibatch %d", self.path, done, self.saved["minibatch"]
+        )
+        if epochs is not None and done >= epochs:
+            _logger.warning(
+                "nothing is left to train: the checkpoint %s has %d epochs, and the run is to have %d",
+                self.path, done, epochs,
+            )  # fmt: skip
+
     def load_model(self, model: object) -> None:
         """Put the model back; see `load_into`."""
         load_into(model, self.state, f"the checkpoint {str(self.path)!r} to resume from")

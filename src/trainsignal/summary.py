@@ -52,7 +52,8 @@ def _ending(run: TrainingRun) -> str:
 
 
 def _progress(run: TrainingRun) -> str:
-    asked = "" if run.total_epochs is None else f" of {run.total_epochs}"
+    is_short = run.total_epochs is not None and run.epochs_complete <= run.total_epochs
+    asked = f" of {run.total_epochs}" if is_short else ""
     return f"epochs       {run.epochs_complete}{asked}, {run.minibatches_done} minibatches"
 
 

@@ -18,6 +18,9 @@ from tests.support import communicator_program
 from tests.support.launching import Library, command, environment
 
 LIMIT_S = 90
+
+HANGING_S = 30
+"""What takes longer waits for something that does not come."""
 """What takes longer hangs."""
 
 BOTH = pytest.mark.parametrize("library", ["torch", "mpi"])
@@ -100,7 +103,7 @@ def test_death_of_a_process_ends_what_waits_for_it_under_gloo(tmp_path: Path) ->
     assert process.returncode != 0, output
     for one in seen(tmp_path, [0, 1, 2]):
         assert one["seen"].startswith("torch.distributed: "), output
-        assert one["after_s"] < 10 and one["closed_s"] < 5
+        assert max(one["after_s"], one["closed_s"]) < HANGING_S
 
 
 def test_death_of_a_process_is_not_seen_by_open_mpi_until_mpirun_ends_the_others(tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_death_of_a_process_is_not_seen_by_open_mpi_until_mpirun_ends_the_others
     assert process.returncode == 128 + signal.SIGKILL, output
     for one in seen(tmp_path, [0, 1]):
         assert one["seen"] == "SIGTERM", output
-        assert one["after_s"] < 10 and one["closed_s"] < 5
+        assert max(one["after_s"], one["closed_s"]) < HANGING_S
 
 
 @BOTH
@@ -122,7 +125,7 @@ def test_communicator_closes_while_another_process_stands_still(library: Library
             time.sleep(0.05)
         [first] = seen(tmp_path, [0])
         assert first["seen"] == "nothing"
-        assert first["closed_s"] < 5
+        assert first["closed_s"] < HANGING_S
         if library == "torch":
             own, other = first["pids"]
             while not has_ended(own):  # although gloo still waits for the other one

@@ -28,7 +28,7 @@ EPOCHS = 100_000
 """More than any trial trains."""
 
 GRACE_S = 2.0
-LIMIT_S = GRACE_S + 5 + 10
+LIMIT_S = GRACE_S + 9 + 10
 """From the fate to the end of the last rank: what is promised, and ten seconds for a slow machine."""
 
 RESUMED_LIMIT_S = 60.0

@@ -146,6 +146,29 @@ def test_rows_of_epochs_that_do_not_fit_come_with_the_next_message() -> None:
     assert told == [{"a": (0, 4)}, {"b": (0, 4)}, {}, {}]
 
 
+def test_series_that_are_too_much_for_a_message_take_turns_and_the_end_says_what_is_missing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = SharedData()
+    for key in ("a", "b", "c"):
+        create(data, key, PER_EPOCH, columns=(int(MOST_VALUES * 0.45),))
+    catalogue = Catalogue(data, None)
+    catalogue.look(0)
+    told: list[set[str]] = []
+    for epoch in range(3):
+        for key in ("a", "b", "c"):
+            data[key][epoch] = float(epoch)
+        told.append(set(catalogue.closing_rows(0)))
+    assert told == [{"a", "b"}, {"c"}, {"a"}], "two rows fit into a message"
+    catalogue.tell_of_left_out()
+    assert "has not told the last rows of" in caplog.text
+    for _ in range(9):
+        catalogue.closing_rows(0)
+    caplog.clear()
+    catalogue.tell_of_left_out()
+    assert not caplog.records
+
+
 def test_rows_of_minibatches_that_came_late_come_with_those_of_epochs_as_far_as_there_is_room() -> None:
     data = SharedData()
     create(data, "a", columns=(MOST_VALUES // 5,))[:] = 1

@@ -9,6 +9,7 @@ import pytest
 
 from tests.relay.fakes import durables, listed
 from tests.relay.test_delivery import Rig
+from trainsignal.errors import RelayError
 from trainsignal.relay.broker import AccessDeniedError
 from trainsignal.relay.courier import Courier
 
@@ -78,6 +79,57 @@ def test_broker_that_comes_back_while_the_end_waits_gets_everything() -> None:
     courier.start()
     courier.close("completed", PATIENCE_S)
     assert len(durables(rig.broker)) == 1
+
+
+def test_end_waits_for_the_list_of_runs_too() -> None:
+    rig = Rig()
+    look = rig.broker.read
+    looks = 0
+
+    def look_in_vain_at_first(*given: Any, **how: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks < 3:
+            raise RelayError("the broker cannot be reached")
+        return look(*given, **how)
+
+    rig.broker.read = look_in_vain_at_first  # type: ignore[method-assign]
+    rig.put(0)
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    courier.close("completed", PATIENCE_S)
+    assert listed(rig.broker).state == "completed"
+
+
+def test_list_of_runs_that_cannot_be_told_of_the_end_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig()
+
+    def look_in_vain(*given: Any, **how: Any) -> Any:
+        raise RelayError("the broker cannot be reached")
+
+    rig.broker.read = look_in_vain  # type: ignore[method-assign]
+    rig.put(0)
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    courier.close("completed", 0.2)
+    for thread in relay_threads():
+        thread.join(PATIENCE_S)
+    assert "the list of runs still has 'run' as running: the broker is away" in caplog.messages
+
+
+def test_broker_that_gives_no_requests_is_told_the_rest(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig()
+
+    def refuse(*given: Any, **how: Any) -> Any:
+        raise AccessDeniedError("the broker says: no permissions to run 'xread'")
+
+    rig.broker.read = refuse  # type: ignore[method-assign]
+    rig.put(0)
+    courier = Courier(rig.delivery, rig.outbox)
+    courier.start()
+    courier.close("completed", PATIENCE_S)
+    assert listed(rig.broker).state == "completed"
+    assert [one for one in caplog.messages if "requests to this run are not heard" in one]
 
 
 def test_end_says_what_it_could_not_deliver(caplog: pytest.LogCaptureFixture) -> None:

@@ -327,14 +327,19 @@ def test_message_that_cannot_be_is_told_and_the_rest_is_heard(
 
 @pytest.mark.parametrize(
     "span",
-    [{"cost/train": rows(10**15, 1.0)}, {"../a": rows(0, 1.0)}, {"cost/train": rows(0, "a")}],
-    ids=["absurd row", "key that leads out", "text for a number"],
+    [
+        {"cost/train": rows(10**15, 1.0)},
+        {"../a": rows(0, 1.0)},
+        {"cost/train": rows(0, "a")},
+        {"wide": rows(10**8 - 2, [1.0] * 1000)},
+    ],
+    ids=["absurd row", "key that leads out", "text for a number", "series that fills the memory"],
 )
 def test_rows_that_cannot_be_are_told_and_the_rest_of_the_message_is_heard(
     span: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     told = Telling()
-    told.begin(COST, LOSS)
+    told.begin(COST, LOSS, series("wide", tail=(1000,)))
     told.tell("epoch_begin", epoch=0)
     told.block(0, 0, 0, rows={**span, "lr": rows(0, 0.5)})
     told.block(0, 1, 1, rows=span)

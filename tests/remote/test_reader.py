@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.remote.fake_broker import FakeBroker
@@ -120,6 +122,33 @@ def test_reader_waits_where_there_is_no_run() -> None:
 
     assert setting.poll() == []
     assert setting.paused == [0.5] and setting.broker.reads == 0
+
+
+def test_reader_waits_though_messages_of_a_run_that_is_passed_over_wait_too() -> None:
+    setting = Setting()
+    setting.broker.list_run("odd", entry(run_id="odd"))
+    told = Telling("odd")
+    told.begin()
+    told.tell("epoch_begin", epoch=0)
+    for number in range(2 * PAGE):
+        told.block(0, number, number)
+    told.tell("epoch_end", epoch=0, minibatches=2 * PAGE, rows={})
+    setting.broker.publish("odd", *told.messages)
+    setting.poll()
+    assert any(source.merge.is_waiting for source in setting.reader._sources.values())
+    setting.broker.strange = {streams.minibatches("odd")}
+    setting.list_again()
+    setting.poll()
+    waits: list[float] = []
+    read = setting.broker.read
+
+    def note(after: Any, *, count: int = 100, block_s: float = 0.0) -> Any:
+        waits.append(block_s)
+        return read(after, count=count, block_s=block_s)
+
+    setting.broker.read = note  # type: ignore[method-assign]
+    setting.poll()
+    assert waits and waits[0] > 0
 
 
 def test_long_streams_are_read_page_by_page_and_stay_in_order() -> None:

@@ -15,7 +15,7 @@ from tests.remote.told import RUN_ID
 from trainsignal.errors import ConfigurationError
 from trainsignal.remote import view
 from trainsignal.remote.model import RemoteModel
-from trainsignal.remote.view import file_name, view_remote
+from trainsignal.remote.view import Archives, file_name, view_remote
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,14 @@ class Listening:
         while not is_over():
             self.has_ended.wait(0.01)
         self.has_ended.set()
+
+
+def test_run_that_comes_to_the_name_of_another_gets_an_archive_of_its_own(tmp_path: Path) -> None:
+    archives = Archives(tmp_path)
+    first, heir = RemoteModel("digits", "first"), RemoteModel("digits", "heir")
+
+    assert archives.file_of(first) == archives.file_of(first) == tmp_path / "digits.h5"
+    assert archives.file_of(heir) == archives.file_of(heir) == tmp_path / "digits heir.h5"
 
 
 def test_error_of_the_listener_ends_the_view_and_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:

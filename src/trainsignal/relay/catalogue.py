@@ -98,7 +98,7 @@ class Catalogue:
         return self._minibatch_rows(stop, self.rows_in_a_block)
 
     def closing_rows(self, stop: int) -> dict[str, Span]:
-        """Return the rows of epochs that are new or have changed, as many as fit; the others come next.
+        """Return the rows of epochs that are new or have changed, as many as fit; the others come first next.
 
         Args:
             stop: rows of minibatches before this one that have come late are among them.
@@ -110,6 +110,9 @@ class Catalogue:
             if span is not None:
                 spans[key] = span
                 room -= series.head_size + len(span["values"]) * series.row_size
+        waiting = [key for key, series in self._per_epoch.items() if series.is_behind and key not in spans]
+        first = {key: self._per_epoch[key] for key in waiting}
+        self._per_epoch = first | {key: one for key, one in self._per_epoch.items() if key not in first}
         return {**spans, **self._minibatch_rows(stop, self._rows_in(room))}
 
     def tell_of_missing(self) -> None:
@@ -120,6 +123,15 @@ class Catalogue:
             if key not in there and key not in self._passed_over:
                 hint = did_you_mean(key, there)
                 _logger.warning("the relay is to tell of the series %r, which is not there.%s", key, hint)
+
+    def tell_of_left_out(self) -> None:
+        """Tell the user of series whose last rows have not found room until the end of the run."""
+        left_out = [key for key, series in self._per_epoch.items() if series.is_behind]
+        if left_out:
+            _logger.warning(
+                "the relay has not told the last rows of %d series, among them %r: they are more than its "
+                "messages hold", len(left_out), left_out[0],
+            )  # fmt: skip
 
     def _rows_in(self, room: int) -> int:
         """Return how many rows of each series of minibatches so many numbers have room for."""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from trainsignal.relay.broker import Addition, Broker, WrongKeyError
+from trainsignal.relay.broker import AccessDeniedError, Addition, Broker, WrongKeyError
 from trainsignal.relay.messages import MessageError
 from trainsignal.relay.requests import Answer, StopCommand
 from trainsignal.relay.streams import MOST_REQUESTS, answers, commands
@@ -55,6 +55,8 @@ class CommandDesk:
     def serve(self, broker: Broker, run_name: str) -> None:
         """Take and answer what has come.
 
+        A broker that takes messages and gives no requests is told of once.
+
         Raises:
             RelayError: the broker cannot be reached.
         """
@@ -63,7 +65,7 @@ class CommandDesk:
             self._after = f"{began_ms}-0"
         try:
             self._serve(broker, run_name, self._after)
-        except WrongKeyError as error:
+        except (WrongKeyError, AccessDeniedError) as error:
             self._tell(f"requests to this run are not heard, or not answered: {error}")
 
     def _serve(self, broker: Broker, run_name: str, after: str) -> None:

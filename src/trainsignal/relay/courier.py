@@ -74,4 +74,5 @@ class Courier:
     def _goes_on(self) -> bool:
         """Return whether to try again at the end of a run; who is not let in is not let in soon after."""
         is_in_time = time.monotonic() < self._deadline
-        return is_in_time and not self._outbox.is_empty and not self._delivery.is_denied
+        is_done = self._outbox.is_empty and self._delivery.is_connected
+        return is_in_time and not is_done and not self._delivery.is_denied

@@ -54,6 +54,7 @@ class Delivery:
 
     Attributes:
         is_denied: whether the broker did not let us in at the last attempt.
+        is_connected: whether all went well at the last attempt.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Delivery:
         self._trimmed_to = trimmed_to
         self._clock = clock
         self._before: Claim | None = None  # what an earlier process of the run left; None: not known yet
-        self._is_connected = False
+        self.is_connected = False
         self._failures = 0  # since all was well
         self._try_at = self._seen_at = self._served_at = -1e9  # by the clock: when next, when last
         self._notices = Notices(outbox)
@@ -88,7 +89,7 @@ class Delivery:
         if now < self._try_at:
             return self._try_at - now
         try:
-            if not self._is_connected:
+            if not self.is_connected:
                 self._connect()
             self._send_all()
             self._show_signs(now)
@@ -111,17 +112,20 @@ class Delivery:
         self._try_at = self._clock()
 
     def end(self, reason: str) -> None:
-        """Say in the list of runs why the run ended, and let go of the broker; once all is delivered.
+        """Say in the list of runs why the run ended, if the broker is there, and let go of it.
 
         Args:
             reason: the exit reason.
         """
         self._entry = replace(self._entry, state=reason)
+        why = "the broker is away"
         try:
-            if self._is_connected:
+            if self.is_connected:
                 self._broker.put(RUNS, self._name, self._entry_now().encode())
         except RelayError as error:
-            _logger.warning("the list of runs still has %r as running: %s", self._name, error)
+            self.is_connected, why = False, str(error)
+        if self._before is not None and not self.is_connected:
+            _logger.warning("the list of runs still has %r as running: %s", self._name, why)
         self._broker.close()
 
     def _connect(self) -> None:
@@ -135,7 +139,7 @@ class Delivery:
             self._before = claim
         else:
             self._outbox.go_on_after(max(0, claim.durable - self._before.durable))
-        self._is_connected = True
+        self.is_connected = True
         self._has_told_of_connection = False
 
     def _send_all(self) -> None:
@@ -188,7 +192,7 @@ class Delivery:
 
     def _failed(self, *, is_denied: bool) -> float:
         """Note that it did not work out, and return how long to wait."""
-        self._is_connected = False
+        self.is_connected = False
         self.is_denied = is_denied
         self._notices.giving_up(self._trimmed_to)
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))

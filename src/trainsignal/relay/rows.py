@@ -87,13 +87,18 @@ class MinibatchRows(SeriesRows):
 
 
 class EpochRows(SeriesRows):
-    """What is told of a series with rows for epochs: those that are new or have changed since."""
+    """What is told of a series with rows for epochs: those that are new or have changed since.
+
+    Attributes:
+        is_behind: whether the last call of `take` left rows that are to be told yet.
+    """
 
     def __init__(self, key: str, series: BufferedDataset) -> None:
         super().__init__(key, series)
         missing = np.nan if self.dtype.kind == "f" else 0
         self._missing = np.full((1, *self.columns), missing, self.dtype)
         self._told = self._missing[:0]
+        self.is_behind = False
 
     def pass_over(self) -> None:
         """Take what is there now as told: an earlier process has done so."""
@@ -111,6 +116,7 @@ class EpochRows(SeriesRows):
             is_same |= np.isnan(values) & np.isnan(told)
         changed = np.flatnonzero(_any_in_row(~is_same))
         self._told = told
+        self.is_behind = bool(len(changed)) and int(changed[-1]) + 1 > int(changed[0]) + most
         if not len(changed) or not most:
             return None
         first = int(changed[0])

@@ -17,7 +17,7 @@ from trainsignal.relay.commands import CommandDesk
 from trainsignal.relay.courier import Courier
 from trainsignal.relay.delivery import Delivery
 from trainsignal.relay.identity import default_name, entry_of
-from trainsignal.relay.messages import MINIBATCHES
+from trainsignal.relay.messages import LONGEST_NAME, MINIBATCHES
 from trainsignal.relay.outbox import Outbox
 from trainsignal.relay.pace import Pace
 from trainsignal.relay.plain_payload import plain_parts, short
@@ -32,7 +32,6 @@ BLOCK_EVERY_S: Final = 0.2
 """So often, in seconds, the minibatches since the last time become one message."""
 
 _MOST_CALLBACKS: Final = 500
-_LONGEST_NAME: Final = 200
 
 _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
@@ -109,11 +108,11 @@ class RelaySender:
         self._courier = Courier(delivery, self._outbox)
         self._told = self._epoch_began_at = run.minibatches_complete
         self._look()
-        names = [type(callback).__name__[:_LONGEST_NAME] for callback in self._callbacks()]
+        names = [type(callback).__name__[:LONGEST_NAME] for callback in self._callbacks()]
         content = {
             "epochs": epochs,
             "minibatches_per_epoch": run.minibatches_per_epoch,
-            "model": type(run.model).__name__[:_LONGEST_NAME],
+            "model": type(run.model).__name__[:LONGEST_NAME],
             "callbacks": names[:_MOST_CALLBACKS],
             "resumed": run.is_resumed,
             "epochs_complete": run.epochs_complete,
@@ -185,6 +184,7 @@ class RelaySender:
             self._look()
             self._tell_minibatches(self._run.epoch_minibatches)
             rows = self._closing_rows()
+            self._catalogue.tell_of_left_out()
         finally:
             detail, author = (None if words is None else short(words) for words in why(self._run))
             self._put("run_closed", {"reason": reason, "detail": detail, "author": author, "rows": rows})

@@ -21,6 +21,9 @@ from trainsignal.remote.attributes import LONGEST_KEY, is_list, is_storable
 MOST_ROWS: Final = 10**8
 """A row further on is taken for an error: nobody could read a series so long."""
 
+MOST_NUMBERS: Final = 10**8
+"""More in one series are taken for an error, too: they would fill the memory of a listener."""
+
 _LARGEST_ROW: Final = 10**5
 _MOST_AXES: Final = 8
 _DTYPE = re.compile(r"[<>=|]?[fiu][1248]")
@@ -122,6 +125,8 @@ class Catalogue:
             series = infer(_checked_key(key), end - 1)
             series = replace(series, columns=_checked_columns(key, _numbers(series, values).shape[1:]))
             self._add(series)
+        if end * math.prod(series.columns) > MOST_NUMBERS:
+            raise MessageError(f"rows of {key!r} up to {end}: the series would be too large")
         return Rows(series, first, _array(series, values))
 
     def _add(self, series: Series) -> None:

@@ -110,7 +110,7 @@ class FollowedRun:
         """Publish that the run was interrupted, if it is open here."""
         if self._replica is not None and self._replica.is_open:
             self._replica.cut_short(words)
-            self._let_go()
+            self._let_go(may_go_on=True)
 
     def _begin(self, begin: TrainBegin, number: int) -> None:
         """Begin a replica; the one of an earlier process is closed, and hands its rows on."""
@@ -118,10 +118,11 @@ class FollowedRun:
         self._past.begin_anew(begin)
         self._start(self._past, number, is_heard=True)
 
-    def _let_go(self) -> None:
-        """Free a replica that is closed; its rows are kept, for the run may be resumed."""
+    def _let_go(self, *, may_go_on: bool) -> None:
+        """Free a replica that is closed; its rows are kept where the run may be resumed."""
         assert self._replica is not None
-        self._past.rows = rows_of(self._replica.callbacks.callback_data, self._catalogue.series)
+        if may_go_on:
+            self._past.rows = rows_of(self._replica.callbacks.callback_data, self._catalogue.series)
         self._replica = None
 
     def _has_replica_for(self, content: Content) -> bool:
@@ -164,9 +165,7 @@ class FollowedRun:
             self._troubles.note(self.name, "misplaced", f"a message is passed over: {error}")
         if isinstance(content, RunClosed):
             self._past.is_closed = True
-            self._let_go()
-            if content.reason == "completed":  # others may be resumed, and then go on with their rows
-                self._past.rows = []
+            self._let_go(may_go_on=content.reason != "completed")
 
     def _tell_of_rows(self, words: str) -> None:
         self._troubles.note(self.name, "bad", words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from trainsignal.errors import RelayError
@@ -111,7 +111,7 @@ class Reader:
         if not after:
             self._pause(wait_s)
             return {}
-        is_amid = any(source.merge.is_waiting for source in self._sources.values())
+        is_amid = any(one.merge.is_waiting and not one.is_passed_over for one in self._sources.values())
         found = self._broker.read(after, count=PAGE, block_s=0.0 if is_amid else wait_s)
         if found and not is_amid:  # who had to wait is given the first stream alone in which there was news
             found = self._broker.read(after, count=PAGE)
@@ -119,8 +119,8 @@ class Reader:
 
     def _merged(
         self, source: Source, wanted: dict[str, dict[str, str]], found: dict[str, list[Entry]]
-    ) -> Iterable[Message]:
-        """Yield what a run's streams give together, now that more of them has been read."""
+    ) -> list[Message]:
+        """Return what a run's streams give together, now that more of them has been read."""
         pages: dict[str, Page[Message]] = {}
         for stream in wanted[source.name]:
             entries = found.get(stream, [])
@@ -147,7 +147,7 @@ class Reader:
         try:
             message = decode(entry.text)
             _check_place(message, source.merge, is_durable=is_durable)
-        except (MessageError, RecursionError) as error:
+        except MessageError as error:
             self._troubles.note(source.name, "bad", f"a message is passed over: {error}")
             return None
         if message.run_id != source.entry.run_id:
@@ -184,7 +184,7 @@ class Reader:
             return
         try:
             entry = RunEntry.decode(text)
-        except (MessageError, RecursionError) as error:
+        except MessageError as error:
             self._troubles.note(name, "bad", f"its entry in the list of runs is passed over: {error}")
             return
         source = self._sources.get(name)

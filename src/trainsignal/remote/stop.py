@@ -127,7 +127,7 @@ def _heirs_of(run: str, broker: Broker) -> str:
 def _is_running(text: bytes) -> bool:
     try:
         return RunEntry.decode(text).state == RUNNING
-    except (MessageError, RecursionError):  # others may write into the list too
+    except MessageError:  # others may write into the list too
         return False
 
 

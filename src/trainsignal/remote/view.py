@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from trainsignal.relay.address import checked_url, masked_url
 from trainsignal.remote.listening import listen
+from trainsignal.remote.model import RemoteModel
 from trainsignal.report.browser import open_in_browser
 from trainsignal.report.pages.live import PORT, pages_of
 from trainsignal.report.pages.server import serving, visitors_may_go
@@ -87,11 +88,26 @@ async def _listen(url: str, folder: Path, is_over: threading.Event) -> None:
         await asyncio.to_thread(
             listen,
             url,
-            archive=lambda model: folder / file_name(model.run_name),
+            archive=Archives(folder).file_of,
             is_over=is_over.is_set,
         )
     finally:
         is_over.set()
+
+
+class Archives:
+    """Which archive belongs to which run: two may come to have one name, one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._owners: dict[str, str] = {}
+
+    def file_of(self, model: RemoteModel) -> Path:
+        """Return the path of a run's archive."""
+        name = file_name(model.run_name)
+        if self._owners.setdefault(name, model.run_id) != model.run_id:
+            name = file_name(f"{model.run_name} {model.run_id}")
+        return self._folder / name
 
 
 @contextlib.contextmanager
