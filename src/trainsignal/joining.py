@@ -44,6 +44,7 @@ def join_ranks(
 
     Raises:
         ConfigurationError: it is no communicator, or has no group.
+        MissingPackageError: the library of the communicator is missing, or too old.
         CommunicatorError: the ranks cannot reach each other.
     """
     communicator = communicator_for(given)

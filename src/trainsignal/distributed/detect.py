@@ -73,6 +73,7 @@ def communicator_for(given: object | None, *, environment: Mapping[str, str] = o
 
     Raises:
         ConfigurationError: it is no communicator.
+        MissingPackageError: the processes of a PyTorch that is too old train together.
     """
     if given is not None:
         return _checked(given)

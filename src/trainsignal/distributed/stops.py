@@ -123,6 +123,7 @@ class Stops:
 
         Raises:
             RankFailedError: another rank failed.
+            CommunicatorError: the ranks no longer reach each other.
             BaseException: what a signal ends the run with.
         """
         self._look()

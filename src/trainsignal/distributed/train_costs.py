@@ -64,6 +64,10 @@ class TrainCosts:
 
         Args:
             minibatches: of an epoch, as far as this rank knows; 0 where it does not.
+
+        Raises:
+            RankFailedError: another rank failed.
+            CommunicatorError: the ranks do not reach each other.
         """
         self._told = self._mine()
         content = json.dumps({**self._told, "minibatches": minibatches}).encode()
@@ -84,6 +88,9 @@ class TrainCosts:
             first: row of the epoch's first minibatch, over all epochs.
             count: minibatches of the epoch on this rank.
             send: returns the sums over the ranks of these numbers, which travel with other values.
+
+        Raises:
+            RankFailedError, CommunicatorError: out of `send`.
         """
         self._first, self._count = first, count
         total, told = self._cost.epoch_sums
