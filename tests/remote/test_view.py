@@ -15,7 +15,7 @@ from tests.remote.told import RUN_ID
 from trainsignal.errors import ConfigurationError
 from trainsignal.remote import view
 from trainsignal.remote.model import RemoteModel
-from trainsignal.remote.view import Archives, file_name, view_remote
+from trainsignal.remote.view import Archives, file_name, run_name, view_remote
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ from trainsignal.remote.view import Archives, file_name, view_remote
 )  # fmt: skip
 def test_name_of_an_archive_is_that_of_its_run_made_safe(run: str, name: str) -> None:
     assert file_name(run) == name
+    assert run_name(name) == run
 
 
 def test_long_names_stay_apart_and_fit_every_file_system() -> None:
@@ -150,8 +151,8 @@ def test_list_of_runs_is_headed_by_the_address_without_its_password(
 ) -> None:
     pages: list[Any] = []
 
-    def note(folder: Path, axis: str, *, title: str) -> Any:
-        pages.append(title)
+    def note(folder: Path, axis: str, *, title: str, name_of: Callable[[str], str]) -> Any:
+        pages.append((title, name_of("digits%2F2 (2).h5")))
         return {}
 
     monkeypatch.setattr(view, "listen", Listening(ConfigurationError("no such broker")))
@@ -159,4 +160,4 @@ def test_list_of_runs_is_headed_by_the_address_without_its_password(
     with pytest.raises(ConfigurationError):
         view_remote("redis://user:secret@host", port=0, tell=lambda text: None)
 
-    assert pages == ["Runs at redis://user:***@host"]
+    assert pages == [("Runs at redis://user:***@host", "digits/2 (2)")]

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from trainsignal.relay.address import checked_url, masked_url
 from trainsignal.remote.listening import listen
@@ -69,11 +69,16 @@ def file_name(run: str) -> str:
     return f"{safe}.h5"
 
 
+def run_name(file: str) -> str:
+    """Return the name of the run whose archive has the name that `file_name` gave, as far as that tells."""
+    return unquote(file.removesuffix(".h5"))
+
+
 async def _serve(
     url: str, folder: Path, host: str, port: int, axis: Axis, open_browser: bool, tell: Callable[[str], None]
 ) -> None:
     shown, is_over = masked_url(checked_url(url)), threading.Event()
-    pages = pages_of(folder, axis, title=f"Runs at {shown}")
+    pages = pages_of(folder, axis, title=f"Runs at {shown}", name_of=run_name)
     with _ended_by_sigterm(is_over):
         async with serving(pages, host, port) as address:
             tell(f"{address}/ shows the runs at {shown}; Ctrl-C ends it")

@@ -297,3 +297,11 @@ def test_the_list_may_have_a_title_of_its_own(tmp_path: Path) -> None:
         f"Runs in {tmp_path.name}", f"<h1>Runs in {tmp_path}",
         "Runs at <redis://host>", "<h1>Runs at &lt;redis://host&gt;",
     ]  # fmt: skip
+
+
+def test_archives_may_be_shown_by_other_names_than_their_own(tmp_path: Path) -> None:
+    touched(tmp_path, "a%20b.h5")
+    page = ListingPage(Folder(tmp_path, read=Summaries()), name_of=lambda name: f"<{name}>")
+    shown = document.Document()
+    page.begin(shown, page.look())
+    assert '<a href="run?name=a%2520b.h5">&lt;a%20b.h5&gt;</a>' in shown.roots[0].text

@@ -165,10 +165,12 @@ class ListingPage:
     Args:
         folder: may be shared.
         title: of the page, and its heading; None: that they are the runs in this folder.
+        name_of: returns what an archive is shown as, of its name.
     """
 
-    def __init__(self, folder: Folder, title: str | None = None) -> None:
+    def __init__(self, folder: Folder, title: str | None = None, name_of: Callable[[str], str] = str) -> None:
         self._folder = folder
+        self._name_of = name_of
         self._title = title or f"Runs in {as_text(folder.path.name)}"
         self._heading = title or f"Runs in {as_text(str(folder.path)) or ''}"
         self._list = markup.element()
@@ -185,7 +187,7 @@ class ListingPage:
 
     def update(self, seen: Listing) -> None:
         """Bring the list up to date."""
-        rows = [_row(entry) for entry in seen.entries]
+        rows = [_row(entry, self._name_of(entry.name)) for entry in seen.entries]
         heads = ("run", "status", "progress", "last loss", "changed")
         shown = (
             html_parts.table(heads, rows, numbers=(3,)) if rows else "<p>There is no archive here yet.</p>"
@@ -194,9 +196,8 @@ class ListingPage:
         self._list.text = f"<h1>{escape(self._heading)}</h1>{shown}{more}"
 
 
-def _row(entry: Entry) -> list[str]:
-    name = escape(as_text(entry.name) or "")
-    link = f'<a href="run?name={quote(os.fsencode(entry.name))}">{name}</a>'
+def _row(entry: Entry, name: str) -> list[str]:
+    link = f'<a href="run?name={quote(os.fsencode(entry.name))}">{escape(as_text(name) or "")}</a>'
     changed = f'<span class="unbroken">{moment(entry.changed_at)}</span>'
     if entry.told is None:
         return [link, "", "not read yet", "", changed]

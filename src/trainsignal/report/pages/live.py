@@ -73,19 +73,22 @@ async def _serve(
         await asyncio.Event().wait()
 
 
-def pages_of(path: Path, axis: Axis, *, title: str | None = None) -> dict[str, PageMaker]:
+def pages_of(
+    path: Path, axis: Axis, *, title: str | None = None, name_of: Callable[[str], str] = str
+) -> dict[str, PageMaker]:
     """Return the pages that show an archive, or the archives of a folder, by their paths in the address.
 
     Args:
         path: of either.
         axis: what is drawn against, at first.
         title: of the list of a folder's runs; None: the folder's name.
+        name_of: returns what an archive is shown as in that list, of its name.
     """
     if not path.is_dir():
         follower = Follower(path)
         return {"/": lambda _: FollowedRun(follower, axis)}
     folder = Folder(path)
-    return {"/": lambda _: ListingPage(folder, title), "/run": _RunsOf(folder, axis).page_of}
+    return {"/": lambda _: ListingPage(folder, title, name_of), "/run": _RunsOf(folder, axis).page_of}
 
 
 class _RunsOf:
