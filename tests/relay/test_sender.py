@@ -131,6 +131,7 @@ def test_leave_to_stop_a_run_that_is_no_bool_is_refused() -> None:
 def test_run_is_told_from_its_begin_to_its_end(server: RedisServer, broker: Broker) -> None:
     callbacks = relayed(server.url)
     callbacks.add_callback(Losing())
+    began_at = time.time()
     hand_loop(callbacks, epochs=2, minibatches=3, cost=0.7)
     messages = told(broker)
     assert [message.signal for message in messages] == [
@@ -157,7 +158,9 @@ def test_run_is_told_from_its_begin_to_its_end(server: RedisServer, broker: Brok
     assert messages[6].content == {
         "epoch": 1, "minibatches": 3, "rows": {"cost/loss": {"first": 1, "values": [1.1]}},
     }  # fmt: skip
-    assert messages[-1].content == {"reason": "completed", "detail": None, "author": None, "rows": {}}
+    ending = dict(messages[-1].content)
+    assert began_at <= ending.pop("ended_at") <= time.time()
+    assert ending == {"reason": "completed", "detail": None, "author": None, "rows": {}}
     assert listed(broker).state == "completed"
     assert listed(broker).run_id == callbacks.run.run_id
 
@@ -201,7 +204,9 @@ def test_what_happens_within_an_epoch_comes_after_the_minibatches_before_it(
     callbacks.bus.subscribe("minibatch_end", lambda: callbacks.run.checkpoint_saved("/model.h5"), at=2)
     callbacks.bus.subscribe("minibatch_end", lambda: callbacks.stop("enough"), at=4)
     hand_loop(callbacks, epochs=1, minibatches=9)
-    assert [(one.signal, content(one, "rows", "thinned", "series")) for one in told(broker)[2:]] == [
+    assert [
+        (one.signal, content(one, "rows", "thinned", "series", "ended_at")) for one in told(broker)[2:]
+    ] == [
         (MINIBATCHES, {"epoch": 0, "first": 0, "last": 1}),
         ("checkpoint_saved", {"path": "/model.h5", "epoch": 0, "minibatch": 2}),
         (MINIBATCHES, {"epoch": 0, "first": 2, "last": 3}),
@@ -226,7 +231,7 @@ def test_run_that_fails_is_told_with_its_error_and_its_last_minibatches(
                     raise ZeroDivisionError("bad batch")
     messages = told(broker)
     assert blocks(messages) == [(0, 0, 2)]
-    assert messages[-1].content == {
+    assert content(messages[-1], "ended_at") == {
         "reason": "failed", "detail": "ZeroDivisionError: bad batch", "author": "loop", "rows": {},
     }  # fmt: skip
 

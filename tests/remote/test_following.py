@@ -12,7 +12,7 @@ import pytest
 
 from tests.remote.followed import Journal, Listened, present
 from tests.remote.told import Telling, entry, per_minibatch, rows, series
-from trainsignal import CSVCallback, EarlyStopCallback, keys
+from trainsignal import CSVCallback, EarlyStopCallback, RunTimerCallback, keys
 
 COST = per_minibatch("cost/train")
 LOSS = series("cost/loss")
@@ -487,6 +487,29 @@ def test_words_that_no_file_takes_are_written_as_escapes() -> None:
     config = there.data[keys.CONFIG].attrs
     assert config[keys.MODEL_CLASS] == "N\\ud800" and list(config[keys.CALLBACKS]) == ["A\\x00", "7"]
     assert len(there.heard[-1][1]) == 10_000 and there.heard[-1][2] == "\\x00"
+
+
+@pytest.mark.parametrize("given", [None, "yesterday", -1.0, 1e300, 10**400])
+def test_archive_says_when_the_remote_run_ended(given: Any) -> None:
+    told = Telling()
+    told.begin(LOSS)
+    told.epoch(0)
+    told.close(ended_at=1_790_000_000.5)
+    assert Listened().take(told).data[keys.TRAIN_END][:] == [1_790_000_000.5]
+
+    told = Telling()
+    told.begin(LOSS)
+    told.close(ended_at=given)
+    there = Listened().take(told)
+    assert keys.TRAIN_END not in there.data and there.runs[0].exit_reason == "completed"
+
+
+def test_end_that_a_callback_here_takes_stays() -> None:
+    told = Telling()
+    told.begin(LOSS)
+    told.close(ended_at=1_790_000_000.5)
+    there = Listened(callbacks=lambda: [RunTimerCallback(clock=lambda: 5.0)]).take(told)
+    assert there.data[keys.TRAIN_END][:] == [5.0]
 
 
 def test_listener_that_ends_tells_callbacks_and_no_handlers() -> None:

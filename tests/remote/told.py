@@ -83,11 +83,13 @@ class Telling:
         told = {key.replace("__", "/"): one for key, one in rows_of.items()}
         self.tell("epoch_end", epoch=epoch, minibatches=minibatches, rows=told)
 
-    def close(self, reason: str = "completed", detail: str | None = None, author: str | None = None) -> None:
+    def close(
+        self, reason: str = "completed", detail: str | None = None, author: str | None = None, **more: Any
+    ) -> None:
         """Tell of the end."""
         if reason in ("completed", "stopped"):
             self.tell("train_end")
-        self.tell("run_closed", reason=reason, detail=detail, author=author, rows={})
+        self.tell("run_closed", reason=reason, detail=detail, author=author, rows={}, **more)
 
 
 def telling(callbacks: Callbacks, block: int = 3) -> Telling:

@@ -1,4 +1,4 @@
-"""How a run introduces itself: its default name, and its entry in the list of runs."""
+"""What a run says of itself: its default name, its entry in the list of runs, its end."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import re
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
+from trainsignal.ending import why
 from trainsignal.record import package_version, script_name
+from trainsignal.relay.plain_payload import short
 from trainsignal.relay.requests import RUNNING, RunEntry
 from trainsignal.relay.streams import LONGEST_NAME
+from trainsignal.run import TrainingRun
+from trainsignal.run_link import ExitReason
 
 _ID_CHARACTERS = 6
 
@@ -36,3 +41,9 @@ def default_name(run_id: str) -> str:
     stem = Path(script_name() or "run").stem
     allowed = re.sub(r"[^\w.\- ]", "-", stem)[: LONGEST_NAME - _ID_CHARACTERS - 1].strip()
     return f"{allowed}-{run_id[:_ID_CHARACTERS]}"
+
+
+def ending_of(run: TrainingRun, reason: ExitReason) -> dict[str, Any]:
+    """Return what is told of the end of a run, now; `ended_at` in seconds since 1970-01-01 UTC."""
+    detail, author = (None if words is None else short(words) for words in why(run))
+    return {"reason": reason, "detail": detail, "author": author, "ended_at": time.time()}

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from trainsignal.ending import why
 from trainsignal.relay.broker import Broker
 from trainsignal.relay.catalogue import Catalogue
 from trainsignal.relay.commands import CommandDesk
 from trainsignal.relay.courier import Courier
 from trainsignal.relay.delivery import Delivery
-from trainsignal.relay.identity import default_name, entry_of
+from trainsignal.relay.identity import default_name, ending_of, entry_of
 from trainsignal.relay.messages import LONGEST_NAME, MINIBATCHES
 from trainsignal.relay.outbox import Outbox
 from trainsignal.relay.pace import Pace
@@ -186,8 +185,7 @@ class RelaySender:
             rows = self._closing_rows()
             self._catalogue.tell_of_left_out()
         finally:
-            detail, author = (None if words is None else short(words) for words in why(self._run))
-            self._put("run_closed", {"reason": reason, "detail": detail, "author": author, "rows": rows})
+            self._put("run_closed", {**ending_of(self._run, reason), "rows": rows})
             self.close(reason)
 
     def _teller_of(self, name: str) -> Callable[..., None]:

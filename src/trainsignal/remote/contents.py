@@ -18,6 +18,7 @@ _MOST_MINIBATCHES: Final = 10**6
 """Of one block."""
 
 _LONGEST_TEXT: Final = 10_000
+_LATEST: Final = 1e12
 """What is longer is cut: so long a reason says nothing more."""
 
 _TAKEN: Final = frozenset(spec.name for spec in CATALOGUE)
@@ -87,11 +88,15 @@ class TrainEnd:
 
 @dataclass(frozen=True, slots=True)
 class RunClosed:
-    """Why the run ended, and who wanted it or whose error it was; None: nobody said."""
+    """Why the run ended, who wanted it or whose error it was, and when; None: nobody said.
+
+    `ended_at` is in seconds since 1970-01-01 UTC, by the clock of the run's host.
+    """
 
     reason: ExitReason
     detail: str | None
     author: str | None
+    ended_at: float | None
     rows: list[Rows]
 
 
@@ -178,7 +183,9 @@ def _run_closed(told: Mapping[str, Any], catalogue: Catalogue) -> RunClosed:
     if reason not in get_args(ExitReason):
         raise MessageError(f"reason={reason!r:.100}: expected one of {', '.join(get_args(ExitReason))}")
     detail, author = (None if told[name] is None else _text(told, name) for name in ("detail", "author"))
-    return RunClosed(reason, detail, author, catalogue.rows(told["rows"], per_minibatch))
+    told_at = told.get("ended_at")
+    ended_at = told_at if isinstance(told_at, float) and 0 < told_at < _LATEST else None
+    return RunClosed(reason, detail, author, ended_at, catalogue.rows(told["rows"], per_minibatch))
 
 
 def _text(told: Mapping[str, Any], name: str) -> str:

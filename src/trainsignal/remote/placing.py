@@ -39,8 +39,11 @@ def describe(data: SharedData, model: RemoteModel, begin: TrainBegin | None) -> 
 
 
 def describe_ending(data: SharedData, closed: RunClosed) -> None:
-    """Have the archive give the remote run's own words for its end."""
+    """Have the archive give the remote run's own words for its end, and its moment."""
     _put(data[keys.CONFIG].attrs, {keys.EXIT_DETAIL: closed.detail, keys.EXIT_AUTHOR: closed.author})
+    if closed.ended_at is not None and keys.TRAIN_END not in data:  # no callback here takes the time
+        data.create_series(keys.TRAIN_END, 1, dtype="f8", attributes={keys.UNITS: "seconds"})
+        data[keys.TRAIN_END][0] = closed.ended_at
 
 
 def number_on(run: TrainingRun, past: Past) -> None:
