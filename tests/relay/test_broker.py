@@ -75,6 +75,9 @@ def test_fields_of_a_hash(broker: Broker) -> None:
     broker.put("h", "ä", "3")
     assert broker.fields("h") == {"a": b"1", "ä": b"3"}
     assert broker.field("h", "a") == b"1"
+    for _ in range(2):
+        broker.remove("h", "a")
+    assert broker.fields("h") == {"ä": b"3"}
 
 
 def test_ids_of_entries_begin_with_the_time_of_the_server(broker: Broker) -> None:
