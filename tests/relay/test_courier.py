@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import logging
+import math
 import threading
 import time
 from typing import Any
@@ -14,6 +16,7 @@ from trainsignal.relay.broker import AccessDeniedError
 from trainsignal.relay.courier import Courier
 
 PATIENCE_S = 20.0
+AWAY = RelayError("the broker cannot be reached")
 
 
 def relay_threads() -> list[threading.Thread]:
@@ -81,20 +84,23 @@ def test_broker_that_comes_back_while_the_end_waits_gets_everything() -> None:
     assert len(durables(rig.broker)) == 1
 
 
-def test_end_waits_for_the_list_of_runs_too() -> None:
-    rig = Rig()
+def rig_that_is_read_in_vain(error: RelayError, times: float = math.inf) -> Rig:
+    """Return one with a message, whose broker takes what it is given, and gives nothing so many times."""
+    rig, looks = Rig(), itertools.count(1)
     look = rig.broker.read
-    looks = 0
 
     def look_in_vain_at_first(*given: Any, **how: Any) -> Any:
-        nonlocal looks
-        looks += 1
-        if looks < 3:
-            raise RelayError("the broker cannot be reached")
+        if next(looks) <= times:
+            raise error
         return look(*given, **how)
 
     rig.broker.read = look_in_vain_at_first  # type: ignore[method-assign]
     rig.put(0)
+    return rig
+
+
+def test_end_waits_for_the_list_of_runs_too() -> None:
+    rig = rig_that_is_read_in_vain(AWAY, times=2)
     courier = Courier(rig.delivery, rig.outbox)
     courier.start()
     courier.close("completed", PATIENCE_S)
@@ -102,13 +108,7 @@ def test_end_waits_for_the_list_of_runs_too() -> None:
 
 
 def test_list_of_runs_that_cannot_be_told_of_the_end_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    rig = Rig()
-
-    def look_in_vain(*given: Any, **how: Any) -> Any:
-        raise RelayError("the broker cannot be reached")
-
-    rig.broker.read = look_in_vain  # type: ignore[method-assign]
-    rig.put(0)
+    rig = rig_that_is_read_in_vain(AWAY)
     courier = Courier(rig.delivery, rig.outbox)
     courier.start()
     courier.close("completed", 0.2)
@@ -118,13 +118,7 @@ def test_list_of_runs_that_cannot_be_told_of_the_end_is_named(caplog: pytest.Log
 
 
 def test_broker_that_gives_no_requests_is_told_the_rest(caplog: pytest.LogCaptureFixture) -> None:
-    rig = Rig()
-
-    def refuse(*given: Any, **how: Any) -> Any:
-        raise AccessDeniedError("the broker says: no permissions to run 'xread'")
-
-    rig.broker.read = refuse  # type: ignore[method-assign]
-    rig.put(0)
+    rig = rig_that_is_read_in_vain(AccessDeniedError("the broker says: no permissions to run 'xread'"))
     courier = Courier(rig.delivery, rig.outbox)
     courier.start()
     courier.close("completed", PATIENCE_S)

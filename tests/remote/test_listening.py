@@ -76,6 +76,18 @@ def run_of_two_epochs(setting: Setting) -> None:
     setting.told.close()
 
 
+def fail_to_find_places(setting: Setting, times: int) -> None:
+    """Have the broker be away when it is asked for the place of a listener, so many times."""
+    find, failures = setting.broker.field, [AWAY] * times
+
+    def field(key: str, name: str) -> bytes | None:
+        if failures:
+            raise failures.pop()
+        return find(key, name)
+
+    setting.broker.field = field  # type: ignore[method-assign]
+
+
 def test_listener_hears_what_the_broker_still_has_from_its_begin() -> None:
     setting = Setting()
     run_of_two_epochs(setting)
@@ -235,14 +247,7 @@ def test_place_is_looked_up_again_where_the_broker_goes_just_then() -> None:
     setting = Setting(name="mail")
     run_of_two_epochs(setting)
     setting.publish()
-    find, failures = setting.broker.field, [AWAY]
-
-    def field(key: str, name: str) -> bytes | None:
-        if failures:
-            raise failures.pop()
-        return find(key, name)
-
-    setting.broker.field = field  # type: ignore[method-assign]
+    fail_to_find_places(setting, 1)
     setting.rounds(2)
 
     assert len(setting.heard) == 4
@@ -545,14 +550,7 @@ def test_broker_that_goes_before_a_place_is_found_is_waited_for(caplog: pytest.L
     setting = Setting(name="mail")
     run_of_two_epochs(setting)
     setting.publish()
-    find, failures = setting.broker.field, [AWAY] * 3
-
-    def field(key: str, name: str) -> bytes | None:
-        if failures:
-            raise failures.pop()
-        return find(key, name)
-
-    setting.broker.field = field  # type: ignore[method-assign]
+    fail_to_find_places(setting, 3)
     setting.rounds(4)
 
     assert setting.paused == [0.1, 0.2, 0.4] and len(caplog.records) == 1

@@ -17,8 +17,7 @@ _ESCAPES: Final = "'@' as %40, ':' as %3A, '/' as %2F, '#' as %23, '%' as %25"
 """How to write characters of a password that mean something else in an address."""
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_PASSWORD = re.compile(r"^\w*://[^:@/]*:(.*)@", re.DOTALL)
-_LOGIN = re.compile(r"^(\w*://[^:@/]*):.*@", re.DOTALL)
+_LOGIN = re.compile(r"^(\w*://[^:@/]*):(?P<password>.*)@", re.DOTALL)
 _LOGIN_ALONE = re.compile(r"^(\w*://)[^:@/]+@")
 _NO_PORT = re.compile(r"^(\w*://[^:@/\[\]]*):(?!\d+(?:[/?]|$)).*", re.DOTALL)
 _OPTION = re.compile(r"([?&][^=&]*password=)[^&]*", re.IGNORECASE)
@@ -60,12 +59,11 @@ def begins_with_variable(text: str) -> bool:
 
 def password_hint(url: str) -> str:
     """Return what may be wrong with the password of an address, as it was given, or ""."""
-    found = _PASSWORD.match(_VARIABLE.sub("", url))
-    if found is None:
-        return ""
-    if "$" in found[1]:
+    found = _LOGIN.match(_VARIABLE.sub("", url))
+    password = "" if found is None else found["password"]
+    if "$" in password:
         return " (an environment variable in an address is written as ${NAME})"
-    return f" (in a password, write {_ESCAPES})" if re.search("[@:/#%]", found[1]) else ""
+    return f" (in a password, write {_ESCAPES})" if re.search("[@:/#%]", password) else ""
 
 
 def checked_url(given: object) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, get_args
 
 from trainsignal.relay.messages import Message, MessageError
 from trainsignal.remote.announced import MOST_ROWS, Catalogue, Rows, per_epoch, per_minibatch
+from trainsignal.report.attributes import is_moment
 from trainsignal.run_link import ExitReason
 from trainsignal.signals import CATALOGUE
 
@@ -18,7 +19,6 @@ _MOST_MINIBATCHES: Final = 10**6
 """Of one block."""
 
 _LONGEST_TEXT: Final = 10_000
-_LATEST: Final = 1e12
 """What is longer is cut: so long a reason says nothing more."""
 
 _TAKEN: Final = frozenset(spec.name for spec in CATALOGUE)
@@ -184,7 +184,7 @@ def _run_closed(told: Mapping[str, Any], catalogue: Catalogue) -> RunClosed:
         raise MessageError(f"reason={reason!r:.100}: expected one of {', '.join(get_args(ExitReason))}")
     detail, author = (None if told[name] is None else _text(told, name) for name in ("detail", "author"))
     told_at = told.get("ended_at")
-    ended_at = told_at if isinstance(told_at, float) and 0 < told_at < _LATEST else None
+    ended_at = told_at if is_moment(told_at) else None
     return RunClosed(reason, detail, author, ended_at, catalogue.rows(told["rows"], per_minibatch))
 
 

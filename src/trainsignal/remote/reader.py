@@ -167,9 +167,8 @@ class Reader:
             names = run_names(listed)
             there = f"there are: {in_words(names)}" if names else "there are none yet"
             _logger.warning("waits for the run %r; %s", self._run, there)
-        for name in sorted(
-            changed, key=lambda name: name not in self._sources
-        ):  # who lost a name, before all
+        changed.sort(key=lambda name: name not in self._sources)  # who lost a name, before all
+        for name in changed:
             if self._run in (None, name):
                 self._note_run(name, listed[name])
         if any(source.is_passed_over for source in self._sources.values()):

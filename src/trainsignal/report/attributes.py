@@ -6,7 +6,7 @@ Trusts nothing: whoever wrote the archive could have put anything there, of any 
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,7 @@ def as_text(value: object) -> str | None:
     return kept if kept.isprintable() else "".join(map(_visible, kept))
 
 
-def is_moment(seconds: object) -> bool:
+def is_moment(seconds: object) -> TypeGuard[float]:
     """Return whether a value is a moment of a calendar, in seconds since 1970-01-01 UTC."""
     return isinstance(seconds, float) and 0 < seconds < _LATEST
 
